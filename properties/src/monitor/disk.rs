@@ -218,10 +218,10 @@ impl Cell {
         if self.cached.is_empty() {
             self.medium.clear();
             self.medium.push(block);
-        } else if let Some(last) = self.cached.last().copied() {
-            if last.block != block || !last.certain {
-                self.write(Cached { block, certain: true, ..last });
-            }
+        } else if let Some(last) = self.cached.last().copied()
+            && (last.block != block || !last.certain)
+        {
+            self.write(Cached { block, certain: true, ..last });
         }
     }
 

@@ -65,12 +65,10 @@ impl GenerationSteps {
     pub fn see(&mut self, scene: &Scene<'_>, out: &mut Findings) {
         match scene.event {
             Event::TableChanged { view } => self.table_changed(scene, view, out),
-            Event::PoweredOn { view } => {
-                if view.generation != Generation(0) {
-                    out.broken(Watched::GenerationSteps, scene.seq, scene.at, || {
-                        format!("{} after power on, where the standard says 0", view.generation)
-                    });
-                }
+            Event::PoweredOn { view } if view.generation != Generation(0) => {
+                out.broken(Watched::GenerationSteps, scene.seq, scene.at, || {
+                    format!("{} after power on, where the standard says 0", view.generation)
+                });
             }
             Event::Aborted { .. } => {}
             Event::Dispatched { nexus, tag, disposition } => {

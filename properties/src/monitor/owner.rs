@@ -28,10 +28,10 @@ impl OwnerUnique {
             return;
         }
         let table = table_after(scene);
-        if let Event::Fence { node, open: true } = scene.event {
-            if scene.ledger.nodes().any(|(other, state)| other != *node && state.fence_open) {
-                out.fired(Watched::OwnerUnique);
-            }
+        if let Event::Fence { node, open: true } = scene.event
+            && scene.ledger.nodes().any(|(other, state)| other != *node && state.fence_open)
+        {
+            out.fired(Watched::OwnerUnique);
         }
         let mut owners = owners(scene.ledger, table);
         let pair = owners.next().and_then(|first| Some((first, owners.next()?)));
