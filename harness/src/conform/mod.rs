@@ -8,6 +8,10 @@
 //!
 //! Deliberately absent: any knowledge of quirks. A trace is judged against the scenario's design.
 
+mod linear;
+pub mod words;
+
+pub use linear::{Bounds, Linear, linearizable};
 use redline_properties::monitor;
 use redline_vocab::{Design, Event, Micros};
 
