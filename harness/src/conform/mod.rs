@@ -8,9 +8,11 @@
 //!
 //! Deliberately absent: any knowledge of quirks. A trace is judged against the scenario's design.
 
+mod coverage;
 mod linear;
 pub mod words;
 
+pub use coverage::{Context, Coverage};
 pub use linear::{Bounds, Linear, linearizable};
 use redline_properties::monitor;
 use redline_vocab::{Design, Event, Micros};
