@@ -10,6 +10,7 @@
 
 mod coverage;
 mod linear;
+mod track;
 pub mod words;
 
 pub use coverage::{Context, Coverage};
