@@ -149,21 +149,23 @@ macro_rules! wire_enum {
                     let offset = cursor.mark();
                     let name = cursor.name($what)?;
                     cursor.must(b':', "\":\"")?;
-                    let value: $kind = match name {
+                    match name {
                         $($($holds_name => {
                             let content = <$content as Wire>::take(cursor);
-                            $kind::$holds(content.map_err(|refusal| refusal.within($holds_name))?)
+                            let value = $kind::$holds(content.map_err(|refusal| refusal.within($holds_name))?);
+                            cursor.must(b'}', "\"}\"")?;
+                            Ok(value)
                         })*)?
                         $($($variant_name => {
                             // A closure, so that an error inside gains the variant's name on its way out.
                             let mut take = || Ok(fields!(take cursor, $kind::$variant;
                                 $first $head: $head_kind $(, $name $field: $field_kind)*));
-                            take().map_err(|refusal: Box<Refusal>| refusal.within($variant_name))?
+                            let value = take().map_err(|refusal: Box<Refusal>| refusal.within($variant_name))?;
+                            cursor.must(b'}', "\"}\"")?;
+                            Ok(value)
                         })*)?
-                        other => return Err(cursor.unknown(offset, $what, other, KNOWN)),
-                    };
-                    cursor.must(b'}', "\"}\"")?;
-                    Ok(value)
+                        other => Err(cursor.unknown(offset, $what, other, KNOWN)),
+                    }
                 } else {
                     match cursor.name($what)? {
                         $($($plain_name => Ok($kind::$plain),)*)?
