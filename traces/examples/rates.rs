@@ -63,9 +63,12 @@ fn main() {
 
         let start = Instant::now();
         let mut reader = Reader::new(&bytes[..], "memory").expect("the header was just written");
-        let read = reader.by_ref().map(|event| event.expect("the trace was just written")).count();
+        let mut read = 0;
+        for event in reader.by_ref() {
+            read = event.expect("the trace was just written").seq;
+        }
         read_best = read_best.max(rate(start));
-        assert_eq!(read as u64, EVENTS, "the reader must see every event");
+        assert_eq!(read, EVENTS, "the reader must see every event");
         assert!(reader.footer().is_some(), "the reader must check the digest");
     }
     let size = bytes.len() as f64 / EVENTS as f64;

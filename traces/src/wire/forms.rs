@@ -41,9 +41,11 @@ pub(crate) fn object_schema(fields: Vec<(&'static str, Value)>) -> Value {
     json!({ "type": "object", "properties": properties, "required": required, "additionalProperties": false })
 }
 
-/// An ITF record; field names become identifiers.
+/// An ITF record; field names become identifiers. Readers take any object with a field `tag` for a variant, so the
+/// initiator task tag is called `task_tag` there.
 pub(crate) fn itf_record(fields: Vec<(&'static str, Value)>) -> Value {
-    fields.into_iter().map(|(name, value)| (name.replace('-', "_"), value)).collect::<Map<_, _>>().into()
+    let named = |name: &str| if name == "tag" { "task_tag".to_string() } else { name.replace('-', "_") };
+    fields.into_iter().map(|(name, value)| (named(name), value)).collect::<Map<_, _>>().into()
 }
 
 /// An ITF variant, as Apalache and Quint write them.
