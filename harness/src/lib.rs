@@ -1,1 +1,5 @@
-//! Placeholder replaced by its slice.
+//! The laboratory: what joins model, fabric, traces and judges.
+
+pub mod check;
+pub mod conform;
+pub mod shrink;
