@@ -1,5 +1,14 @@
 //! The laboratory: what joins model, fabric, traces and judges.
 
+pub mod catalogue;
+pub mod chaos;
 pub mod check;
 pub mod conform;
+pub mod lockstep;
+pub mod record;
+pub mod replay;
+pub mod report;
+pub mod scenario;
 pub mod shrink;
+pub mod sim;
+pub mod verdict;

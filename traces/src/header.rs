@@ -4,7 +4,7 @@
 //! design and the planted bugs. It holds no time of day, no host name and no path, so that the same seed gives the
 //! same bytes everywhere.
 
-use redline_vocab::{Design, Key, Quirks};
+use redline_vocab::{Design, Key, Nexus, NodeId, Quirks};
 use std::fmt;
 
 /// The format's name, in every header.
@@ -73,6 +73,13 @@ pub struct Header {
     pub design: Design,
     /// The bugs that were planted in what ran.
     pub quirks: Quirks,
+}
+
+impl Header {
+    /// The node that uses this nexus.
+    pub fn node_of(&self, nexus: Nexus) -> NodeId {
+        NodeId(nexus.0 % self.nodes.max(1))
+    }
 }
 
 /// Last line of a trace.

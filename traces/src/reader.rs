@@ -240,7 +240,7 @@ impl<R: Read> Lines<R> {
         self.number += 1;
         let mut searched = self.start;
         loop {
-            if let Some(length) = memchr(&self.buffer[searched..self.filled]) {
+            if let Some(length) = memchr::memchr(b'\n', &self.buffer[searched..self.filled]) {
                 let end = searched + length;
                 let span = Span { start: self.start, end };
                 if end - self.start > LINE_MAX {
@@ -253,9 +253,8 @@ impl<R: Read> Lines<R> {
             if self.filled - self.start > LINE_MAX {
                 return Err(self.too_long());
             }
-            let moved = self.make_room();
+            self.make_room();
             searched = self.filled;
-            debug_assert!(moved <= searched, "room is made by moving the unread bytes to the front");
             if self.fill(events)? == 0 {
                 return Err(Error::Truncated { file: self.name.clone(), line: self.number, events });
             }
@@ -263,7 +262,7 @@ impl<R: Read> Lines<R> {
     }
 
     /// Moves the unread bytes to the front, after taking the digest of those that leave.
-    fn make_room(&mut self) -> usize {
+    fn make_room(&mut self) {
         self.digest.update(&self.buffer[self.digested..self.start]);
         self.buffer.copy_within(self.start..self.filled, 0);
         self.filled -= self.start;
@@ -273,7 +272,6 @@ impl<R: Read> Lines<R> {
         if self.buffer.len() - self.filled < PIECE / 2 {
             self.buffer.resize(self.buffer.len() * 2, 0);
         }
-        0
     }
 
     fn fill(&mut self, events: u64) -> Result<usize, Error> {
@@ -324,6 +322,7 @@ impl<R: Read> Lines<R> {
     }
 
     #[cold]
+    #[allow(clippy::boxed_local, reason = "refusals travel boxed, to keep the results of the hot path small")]
     fn refused(&self, refusal: Box<Refusal>) -> Error {
         let place = Place {
             file: self.name.clone(),
@@ -333,9 +332,4 @@ impl<R: Read> Lines<R> {
         };
         Error::Malformed { place: Box::new(place), problem: Box::new(refusal.problem) }
     }
-}
-
-/// Where the first line end stands.
-fn memchr(bytes: &[u8]) -> Option<usize> {
-    bytes.iter().position(|byte| *byte == b'\n')
 }

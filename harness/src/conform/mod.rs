@@ -6,32 +6,34 @@
 //! divergence. The set is kept per part (the logical unit, each node), which is exact as long as
 //! parts meet only in logged events, and small.
 //!
-//! Deliberately absent: any knowledge of quirks. A trace is judged against the scenario's design.
+//! The same [`Judge`] works online, called for every event by the simulator, and offline ([`judge`]) on
+//! a stored trace. It also runs the monitors and counts the situations met.
+//!
+//! Deliberately absent: any knowledge of quirks. A trace is judged against the design that its header names,
+//! and the header's list of planted bugs is not looked at.
 
+mod coverage;
+mod linear;
+mod track;
+pub mod words;
+mod world;
+
+pub use coverage::{Context, Coverage};
+pub use linear::{Bounds, Linear, linearizable};
+
+use crate::shrink::Fingerprint;
 use redline_properties::monitor;
-use redline_vocab::{Design, Event, Micros};
+use redline_traces::{Header, Reader};
+use redline_vocab::{Event, Micros, Nexus, NodeId, Tag};
+use std::{fmt, io::Read};
+use world::World;
 
-/// What the events of the trace show.
+/// How to judge.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Sight {
-    /// Every event: commits, state changes, the nodes' inner life.
-    Internal,
-    /// Commands and replies at the initiators only.
-    Client,
-}
-
-/// What has to be known before the first event.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Setup {
-    /// The guards of the scenario's design.
-    pub design: Design,
-    /// Guest nodes.
-    pub nodes: u8,
-    /// What the source could see.
-    pub sight: Sight,
+pub struct Options {
     /// Candidate states of one part beyond which the verdict is inconclusive.
     pub states_max: usize,
-    /// Passed to the monitors.
+    /// Once nothing disturbs the fabric any more, an owner must exist within this time. `None`: not judged.
     pub owner_within: Option<Micros>,
 }
 
@@ -40,42 +42,72 @@ pub struct Setup {
 pub enum Step {
     /// The model allows it.
     Follows,
-    /// No legal history contains it. Later events are not judged: the verdict would be noise.
+    /// No legal history contains it, or one of the events before it. Later events are not judged by the model:
+    /// the verdict would be noise. The monitors go on.
     Diverged,
-    /// Too many candidate states; judging has stopped.
+    /// Too many candidate states; the model has stopped judging.
     TooMany,
 }
 
 /// An event that the model does not allow, with what it would have allowed.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Divergence {
-    /// Number of the event in the trace.
+    /// Number of the event in the trace; its line in a file is one more.
     pub seq: u64,
     /// Virtual time.
     pub at: Micros,
-    /// Line of the file, counted from 1, where there is one.
-    pub line: Option<u64>,
     /// Kind of the event, as in `dispatched`.
     pub kind: &'static str,
     /// Which part of the model refused it, as in `lun` or `node 1`.
     pub part: String,
     /// What was refused, in domain words.
     pub refused: String,
-    /// What the model would have accepted there; at most a dozen.
+    /// What the model would have accepted there, nearest first; at most [`ALTERNATIVES_MAX`].
     pub alternatives: Vec<String>,
-    /// The alternative nearest to what was seen.
-    pub nearest: Option<String>,
-    /// The candidate states before it, in domain words; at most a few.
+    /// The candidate states before it, in domain words; at most [`STATES_SHOWN_MAX`].
     pub before: Vec<String>,
+    /// How many candidate states there were before it.
+    pub states: usize,
 }
 
-/// The judgement of one trace.
+/// Alternatives that a [`Divergence`] lists.
+pub const ALTERNATIVES_MAX: usize = 12;
+/// Candidate states that a [`Divergence`] shows.
+pub const STATES_SHOWN_MAX: usize = 3;
+
+impl Divergence {
+    /// Line of the trace file, counted from 1; the header is line 1.
+    pub const fn line(&self) -> u64 {
+        self.seq + 1
+    }
+
+    /// The alternative nearest to what was seen.
+    pub fn nearest(&self) -> Option<&str> {
+        self.alternatives.first().map(String::as_str)
+    }
+}
+
+impl fmt::Display for Divergence {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "event {} ({}): the model of {} does not allow that {}",
+            self.seq, self.kind, self.part, self.refused
+        )?;
+        match self.nearest() {
+            Some(nearest) => write!(f, "; nearest to it, it would have allowed that {nearest}"),
+            None => write!(f, "; it would have allowed no event of this part"),
+        }
+    }
+}
+
+/// The judgement of the model on one trace.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Verdict {
     /// Every event is allowed by the model, and the trace is complete.
     Conforms,
     /// An event is not allowed.
-    Diverged(Divergence),
+    Diverged(Box<Divergence>),
     /// No judgement, and why.
     Inconclusive(Inconclusive),
 }
@@ -83,8 +115,11 @@ pub enum Verdict {
 /// Why there is no judgement.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Inconclusive {
-    /// The trace has no footer: it was cut.
-    NoFooter,
+    /// The trace has no footer: it was cut after this many events.
+    NoFooter {
+        /// Events that were judged; all of them are allowed.
+        events: u64,
+    },
     /// At this event the candidate states of one part exceeded the limit.
     TooManyStates {
         /// Number of the event.
@@ -96,27 +131,49 @@ pub enum Inconclusive {
     },
 }
 
+impl fmt::Display for Inconclusive {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Inconclusive::NoFooter { events } => write!(f, "the trace is cut after {events} events"),
+            Inconclusive::TooManyStates { seq, states, states_max } => {
+                write!(f, "{states} candidate states at event {seq}, the limit is {states_max}")
+            }
+        }
+    }
+}
+
 /// A trace that cannot be judged at all.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Debug)]
 pub enum Error {
     /// It has no events. An empty trace is never a pass.
     Empty,
+    /// The header describes a world that the model does not have.
+    World(&'static str),
+    /// It cannot be read.
+    Trace(redline_traces::Error),
 }
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Error::Empty => f.write_str("the trace has no events: nothing was judged"),
+            Error::World(what) => write!(f, "the trace's header cannot be judged: {what}"),
+            Error::Trace(error) => error.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for Error {}
 
 /// What judging did.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Statistics {
-    /// Events judged.
+    /// Events that the model judged.
     pub events: u64,
-    /// Sum over the events of the candidate states (mean = this / events).
-    pub states_sum: u64,
-    /// Largest number of candidate states at any event.
-    pub states_largest: u64,
-}
-
-/// Judges a stream of events against the model and the monitors.
-pub struct Judge {
-    panel: monitor::Panel,
+    /// Sum over these events of the candidate worlds (mean = this / events).
+    pub worlds_sum: u64,
+    /// Largest number of candidate worlds after any event.
+    pub worlds_largest: u64,
 }
 
 /// All that judging a trace gives.
@@ -126,31 +183,212 @@ pub struct Judgement {
     pub verdict: Verdict,
     /// What the monitors found.
     pub violations: Vec<monitor::Violation>,
+    /// Further violations of the same properties, which were counted only.
+    pub violations_not_kept: u64,
     /// How often each property's premise fired.
     pub witnesses: Vec<monitor::Witness>,
+    /// Which situations were met.
+    pub coverage: Coverage,
     /// Counts.
     pub statistics: Statistics,
+    /// Kind of the event at which each of the violations was noticed.
+    kinds: Vec<&'static str>,
+}
+
+impl Judgement {
+    /// What makes this failure the same as another; `None` if nothing failed. A broken property says more than a
+    /// divergence, which often comes before it and has many forms.
+    pub fn fingerprint(&self) -> Option<Fingerprint> {
+        if let (Some(violation), Some(kind)) = (self.violations.first(), self.kinds.first()) {
+            return Some(Fingerprint {
+                property: violation.property.to_owned(),
+                divergence: String::new(),
+                event: (*kind).to_owned(),
+            });
+        }
+        match &self.verdict {
+            Verdict::Diverged(divergence) => Some(Fingerprint {
+                property: "conformance".to_owned(),
+                divergence: divergence.part.split(' ').next().unwrap_or_default().to_owned(),
+                event: divergence.kind.to_owned(),
+            }),
+            Verdict::Conforms | Verdict::Inconclusive(_) => None,
+        }
+    }
+}
+
+/// Judges a stream of events against the model and the monitors.
+pub struct Judge {
+    panel: monitor::Panel,
+    kinds: Vec<&'static str>,
+    world: World,
+    nodes: u8,
+    coverage: Coverage,
+    statistics: Statistics,
+    ended: Option<Ended>,
+    last: Micros,
+    seen: u64,
+}
+
+/// Why the model judges no further events.
+enum Ended {
+    Diverged(Box<Divergence>),
+    TooMany { seq: u64, states: usize },
 }
 
 impl Judge {
     /// A judge that has seen nothing.
-    pub fn new(setup: Setup) -> Judge {
-        Judge {
-            panel: monitor::Panel::new(monitor::Setup {
-                nodes: setup.nodes,
-                owner_within: setup.owner_within,
-            }),
+    ///
+    /// # Errors
+    /// [`Error::World`] if the header describes a world that the model does not have.
+    pub fn new(header: &Header, options: Options) -> Result<Judge, Error> {
+        let setup = monitor::Setup { nodes: header.nodes, owner_within: options.owner_within };
+        Ok(Judge {
+            panel: monitor::Panel::new(setup),
+            kinds: Vec::new(),
+            world: World::new(header, options.states_max)?,
+            nodes: header.nodes.max(1),
+            coverage: Coverage::NONE,
+            statistics: Statistics { events: 0, worlds_sum: 0, worlds_largest: 0 },
+            ended: None,
+            last: Micros(0),
+            seen: 0,
+        })
+    }
+
+    /// Judges the next event. Numbers and times must not decrease.
+    pub fn see(&mut self, seq: u64, at: Micros, event: &Event) -> Step {
+        self.seen += 1;
+        self.last = at;
+        self.cover(event);
+        self.panel.see(seq, at, event);
+        while self.kinds.len() < self.panel.violations().len() {
+            self.kinds.push(words::kind(event));
+        }
+        match self.ended {
+            None => self.follow(seq, at, event),
+            Some(Ended::Diverged(_)) => Step::Diverged,
+            Some(Ended::TooMany { .. }) => Step::TooMany,
         }
     }
 
-    /// Judges the next event.
-    pub fn see(&mut self, seq: u64, at: Micros, event: &Event) -> Step {
-        self.panel.see(seq, at, event);
-        Step::Follows
+    /// What the monitors have found so far.
+    pub fn violations(&self) -> &[monitor::Violation] {
+        self.panel.violations()
     }
 
-    /// Ends the trace; `complete` says that its footer was seen.
-    pub fn finish(self, _at: Micros, _complete: bool) -> Result<Judgement, Error> {
-        Err(Error::Empty)
+    /// The divergence, if the model has refused an event.
+    pub fn divergence(&self) -> Option<&Divergence> {
+        match &self.ended {
+            Some(Ended::Diverged(divergence)) => Some(divergence),
+            Some(Ended::TooMany { .. }) | None => None,
+        }
     }
+
+    /// Ends the trace. `complete` says that its footer was seen, or that the run that is judged online ended by itself.
+    ///
+    /// # Errors
+    /// [`Error::Empty`] if there was no event.
+    pub fn finish(mut self, complete: bool) -> Result<Judgement, Error> {
+        if self.seen == 0 {
+            return Err(Error::Empty);
+        }
+        if complete {
+            self.panel.finish(self.last);
+        }
+        let verdict = match self.ended {
+            Some(Ended::Diverged(divergence)) => Verdict::Diverged(divergence),
+            Some(Ended::TooMany { seq, states }) => {
+                let states_max = self.world.states_max();
+                Verdict::Inconclusive(Inconclusive::TooManyStates { seq, states, states_max })
+            }
+            None if complete => Verdict::Conforms,
+            None => Verdict::Inconclusive(Inconclusive::NoFooter { events: self.seen }),
+        };
+        self.kinds.resize(self.panel.violations().len(), "end of the trace");
+        Ok(Judgement {
+            verdict,
+            violations: self.panel.violations().to_vec(),
+            violations_not_kept: self.panel.not_kept(),
+            witnesses: self.panel.witnesses().collect(),
+            coverage: self.coverage,
+            statistics: self.statistics,
+            kinds: self.kinds,
+        })
+    }
+
+    fn follow(&mut self, seq: u64, at: Micros, event: &Event) -> Step {
+        match self.world.see(event) {
+            world::Moved::Follows { worlds } => {
+                self.statistics.events += 1;
+                self.statistics.worlds_sum += worlds;
+                self.statistics.worlds_largest = self.statistics.worlds_largest.max(worlds);
+                Step::Follows
+            }
+            world::Moved::Refused(part) => {
+                self.ended = Some(Ended::Diverged(Box::new(self.world.explain(part, seq, at, event))));
+                Step::Diverged
+            }
+            world::Moved::TooMany { states } => {
+                self.ended = Some(Ended::TooMany { seq, states });
+                Step::TooMany
+            }
+        }
+    }
+
+    fn cover(&mut self, event: &Event) {
+        let of_nexus =
+            |nexus: Nexus, tag: Tag| (self.panel.command(nexus, tag), NodeId(nexus.0 % self.nodes));
+        let (command, node) = match event {
+            Event::Dispatched { nexus, tag, .. }
+            | Event::Received { nexus, tag, .. }
+            | Event::Submitted { nexus, tag }
+            | Event::Committed { nexus, tag }
+            | Event::Aborted { nexus, tag }
+            | Event::Forgotten { nexus, tag } => of_nexus(*nexus, *tag),
+            Event::Issued { node, .. }
+            | Event::Challenged { node }
+            | Event::WaitEnded { node }
+            | Event::Defended { node }
+            | Event::Owned { node, .. }
+            | Event::Lost { node, .. }
+            | Event::Fence { node, .. }
+            | Event::Drained { node, .. }
+            | Event::Stalled { node }
+            | Event::Woke { node }
+            | Event::Crashed { node }
+            | Event::Restarted { node } => (None, *node),
+            // These are placed by their kind alone, or not at all.
+            Event::Sent { .. } | Event::Replied { .. } => return,
+            Event::TableChanged { .. }
+            | Event::TablePersisted
+            | Event::LoggedIn { .. }
+            | Event::ConnectionLost { .. }
+            | Event::NexusLost { .. }
+            | Event::PowerLost
+            | Event::PoweredOn { .. }
+            | Event::FaultInjected { .. }
+            | Event::FaultHealed { .. } => (None, NodeId(0)),
+        };
+        let context = Context { table: self.panel.table(), command, fence_open: self.panel.fence_open(node) };
+        self.coverage.see(event, context);
+    }
+}
+
+/// Judges a stored trace. A cut trace is judged as far as it goes, and is inconclusive unless something failed before.
+///
+/// # Errors
+/// [`Error::Empty`], [`Error::World`], or why the trace cannot be read.
+pub fn judge<R: Read>(mut reader: Reader<R>, options: Options) -> Result<Judgement, Error> {
+    let mut judge = Judge::new(reader.header(), options)?;
+    for stamped in reader.by_ref() {
+        match stamped {
+            Ok(stamped) => {
+                judge.see(stamped.seq, stamped.at, &stamped.event);
+            }
+            Err(redline_traces::Error::Truncated { .. }) => return judge.finish(false),
+            Err(error) => return Err(Error::Trace(error)),
+        }
+    }
+    judge.finish(true)
 }

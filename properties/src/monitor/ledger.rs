@@ -65,6 +65,8 @@ impl Node {
 pub(super) struct Ledger {
     nodes: u8,
     commands: Vec<Vec<Entry>>,
+    /// What the initiators wait for.
+    outstanding: Vec<Vec<(Tag, Command)>>,
     nodes_seen: Vec<Node>,
     /// The table before the event at hand.
     pub table: LunView,
@@ -78,6 +80,7 @@ impl Ledger {
         Ledger {
             nodes: nodes.max(1),
             commands: Vec::new(),
+            outstanding: Vec::new(),
             nodes_seen: (0..nodes.max(1)).map(|node| Node::new(Nexus(node))).collect(),
             table: LunView {
                 generation: redline_vocab::Generation(0),
@@ -97,6 +100,14 @@ impl Ledger {
     /// The nodes, with the event at hand taken into account.
     pub fn nodes(&self) -> impl Iterator<Item = (NodeId, &Node)> {
         (0u8..).map(NodeId).zip(&self.nodes_seen)
+    }
+
+    /// The command with this tag that the initiator waits for, or else one that only the target still knows.
+    pub fn command(&self, nexus: Nexus, tag: Tag) -> Option<&Command> {
+        let at = usize::from(nexus.0);
+        let waited_for = self.outstanding.get(at).into_iter().flatten().find(|(of, _)| *of == tag);
+        let known = || self.commands.get(at).into_iter().flatten().find(|entry| entry.tag == tag);
+        waited_for.map(|(_, command)| command).or_else(|| known().map(|entry| &entry.command))
     }
 
     /// The command whose dispatch the event at hand is a part of, with what was decided about it.
@@ -226,17 +237,25 @@ impl Ledger {
     pub fn settle(&mut self, event: &Event) {
         match event {
             Event::TableChanged { view } | Event::PoweredOn { view } => self.table.clone_from(view),
-            Event::LoggedIn { nexus, .. } | Event::NexusLost { nexus } => self.drop_transport(*nexus),
+            Event::Sent { nexus, tag, command } => self.waits(*nexus).push((*tag, *command)),
+            Event::Forgotten { nexus, tag } => self.answered(*nexus, *tag),
+            Event::LoggedIn { nexus, .. } => {
+                self.waits(*nexus).clear();
+                self.drop_transport(*nexus);
+            }
+            Event::NexusLost { nexus } => self.drop_transport(*nexus),
             Event::PowerLost => self.commands.iter_mut().for_each(Vec::clear),
-            Event::Aborted { nexus, .. } | Event::Replied { nexus, .. } | Event::Received { nexus, .. } => {
+            Event::Aborted { nexus, .. } | Event::Replied { nexus, .. } => {
+                self.of(*nexus).retain(|entry| entry.stage != Stage::Over);
+            }
+            Event::Received { nexus, tag, .. } => {
+                self.answered(*nexus, *tag);
                 self.of(*nexus).retain(|entry| entry.stage != Stage::Over);
             }
             Event::Issued { .. }
-            | Event::Sent { .. }
             | Event::Dispatched { .. }
             | Event::Submitted { .. }
             | Event::Committed { .. }
-            | Event::Forgotten { .. }
             | Event::TablePersisted
             | Event::ConnectionLost { .. }
             | Event::Challenged { .. }
@@ -307,6 +326,18 @@ impl Ledger {
         if let Some(found) = self.of(entry.nexus).iter_mut().rev().find(|found| found.sent == entry.sent) {
             found.tenure = tenure;
         }
+    }
+
+    fn waits(&mut self, nexus: Nexus) -> &mut Vec<(Tag, Command)> {
+        let at = usize::from(nexus.0);
+        if self.outstanding.len() <= at {
+            self.outstanding.resize_with(at + 1, Vec::new);
+        }
+        &mut self.outstanding[at]
+    }
+
+    fn answered(&mut self, nexus: Nexus, tag: Tag) {
+        self.waits(nexus).retain(|(of, _)| *of != tag);
     }
 
     fn of(&mut self, nexus: Nexus) -> &mut Vec<Entry> {

@@ -31,7 +31,7 @@ use alloc::string::String;
 use findings::Findings;
 pub use findings::KEPT_PER_PROPERTY;
 use ledger::{Entry, Ledger};
-use redline_vocab::{Event, Micros};
+use redline_vocab::{Command, Event, LunView, Micros, Nexus, NodeId, Tag};
 
 /// What the monitors need to know about a run before its first event.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -135,6 +135,21 @@ impl Panel {
     /// Ends the stream at this time: obligations that ran out by then are violations.
     pub fn finish(&mut self, at: Micros) {
         self.progress.finish(self.last, at, &mut self.findings);
+    }
+
+    /// The table as the events have shown it so far.
+    pub fn table(&self) -> &LunView {
+        &self.ledger.table
+    }
+
+    /// A command that was sent under this tag and has not ended, as the events have shown it so far.
+    pub fn command(&self, nexus: Nexus, tag: Tag) -> Option<&Command> {
+        self.ledger.command(nexus, tag)
+    }
+
+    /// Whether the node's host fence is open, as the events have shown it so far.
+    pub fn fence_open(&self, node: NodeId) -> bool {
+        self.ledger.nodes().any(|(of, state)| of == node && state.fence_open)
     }
 
     /// Violations so far, in the order in which they were noticed.

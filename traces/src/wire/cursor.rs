@@ -276,7 +276,11 @@ impl<'a> Cursor<'a> {
 fn shown(text: &[u8]) -> String {
     // Four bytes a character at most, so that long lines are not copied whole.
     let head = String::from_utf8_lossy(&text[..text.len().min(SHOWN_MAX * 4)]);
-    let mut short: String = head.chars().take(SHOWN_MAX).flat_map(char::escape_debug).collect();
+    let mut short = String::new();
+    for character in head.chars().take(SHOWN_MAX) {
+        // Control characters would garble a terminal; quotes read better as they are.
+        if character.is_control() { short.extend(character.escape_debug()) } else { short.push(character) }
+    }
     if head.chars().count() > SHOWN_MAX || text.len() > SHOWN_MAX * 4 {
         short.push_str("...");
     }

@@ -41,9 +41,11 @@ pub(crate) fn object_schema(fields: Vec<(&'static str, Value)>) -> Value {
     json!({ "type": "object", "properties": properties, "required": required, "additionalProperties": false })
 }
 
-/// An ITF record; field names become identifiers.
+/// An ITF record; field names become identifiers. Readers take any object with a field `tag` for a variant, so the
+/// initiator task tag is called `task_tag` there.
 pub(crate) fn itf_record(fields: Vec<(&'static str, Value)>) -> Value {
-    fields.into_iter().map(|(name, value)| (name.replace('-', "_"), value)).collect::<Map<_, _>>().into()
+    let named = |name: &str| if name == "tag" { "task_tag".to_string() } else { name.replace('-', "_") };
+    fields.into_iter().map(|(name, value)| (named(name), value)).collect::<Map<_, _>>().into()
 }
 
 /// An ITF variant, as Apalache and Quint write them.
@@ -149,21 +151,23 @@ macro_rules! wire_enum {
                     let offset = cursor.mark();
                     let name = cursor.name($what)?;
                     cursor.must(b':', "\":\"")?;
-                    let value: $kind = match name {
+                    match name {
                         $($($holds_name => {
                             let content = <$content as Wire>::take(cursor);
-                            $kind::$holds(content.map_err(|refusal| refusal.within($holds_name))?)
+                            let value = $kind::$holds(content.map_err(|refusal| refusal.within($holds_name))?);
+                            cursor.must(b'}', "\"}\"")?;
+                            Ok(value)
                         })*)?
                         $($($variant_name => {
                             // A closure, so that an error inside gains the variant's name on its way out.
                             let mut take = || Ok(fields!(take cursor, $kind::$variant;
                                 $first $head: $head_kind $(, $name $field: $field_kind)*));
-                            take().map_err(|refusal: Box<Refusal>| refusal.within($variant_name))?
+                            let value = take().map_err(|refusal: Box<Refusal>| refusal.within($variant_name))?;
+                            cursor.must(b'}', "\"}\"")?;
+                            Ok(value)
                         })*)?
-                        other => return Err(cursor.unknown(offset, $what, other, KNOWN)),
-                    };
-                    cursor.must(b'}', "\"}\"")?;
-                    Ok(value)
+                        other => Err(cursor.unknown(offset, $what, other, KNOWN)),
+                    }
                 } else {
                     match cursor.name($what)? {
                         $($($plain_name => Ok($kind::$plain),)*)?

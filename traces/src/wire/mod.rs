@@ -18,8 +18,7 @@ mod scalars;
 mod words;
 
 pub(crate) use cursor::{Cursor, Refusal};
-pub(crate) use forms::{Definitions, Wire};
-pub(crate) use scalars::PLAIN_INTEGER_MAX;
+pub(crate) use forms::{Definitions, Wire, itf_variant};
 
 use crate::{Footer, Stamped};
 use redline_vocab::Event;

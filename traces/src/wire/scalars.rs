@@ -9,9 +9,6 @@ use redline_vocab::{
 };
 use serde_json::{Value, json};
 
-/// Largest whole number that every JSON reader keeps exactly (RFC 8259): 2^53 - 1.
-pub(crate) const PLAIN_INTEGER_MAX: u64 = (1 << 53) - 1;
-
 /// ITF wants big numbers in this form; writing all of them so saves its readers a distinction.
 fn itf_integer(value: impl ToString) -> Value {
     json!({ "#bigint": value.to_string() })
