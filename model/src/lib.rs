@@ -1,1 +1,13 @@
-//! Placeholder replaced by its slice.
+//! What may happen: the reference model of reservations and arbitration.
+
+mod access;
+pub mod cluster;
+pub mod lun;
+pub mod node;
+mod set;
+mod table;
+
+pub mod unit;
+
+pub use set::{NEXUSES, Set};
+pub use table::{Attention, Change, Result, Table};

@@ -118,6 +118,10 @@ impl Guest {
         if let Status::CheckCondition(sense) = status
             && sense.key == 6
         {
+            // The attention may say that this node was preempted, and the reservation lets it read all the same.
+            if self.phase == Phase::Mounting && !self.quirks.has(Quirk::ConfirmSkipped) {
+                return self.confirm(out);
+            }
             return self.ask(command, out);
         }
         match self.phase {
@@ -221,6 +225,11 @@ impl Guest {
         if self.quirks.has(Quirk::ConfirmSkipped) {
             return self.mount(out);
         }
+        self.confirm(out);
+    }
+
+    /// R5.
+    fn confirm(&mut self, out: &mut Vec<Effect>) {
         self.phase = Phase::Confirming;
         self.ask(Command::PrIn(PrIn::ReadReservation), out);
     }

@@ -1,0 +1,545 @@
+//! One logical unit as a relation: what a target may make of a command, and what must follow.
+//!
+//! The idea: taking a command from the transport is the only place where the standard leaves
+//! choices. [`Lun::reactions`] lists them; [`Lun::react`] carries one out and adds to a list what
+//! the target then owes: aborted tasks, a changed table, a table on stable storage, an answer.
+//! Everything else (a task goes to the back end, takes effect, dies with its nexus) has one outcome.
+//!
+//! The unit does not know what it stores. A task is a read, a write or a flush; a write carries the
+//! tenure in which it was issued, which the target never looks at.
+//!
+//! **Deliberately absent:** transport (`unit`), bounds (`cluster`, `reservations`), time.
+
+use crate::set::{NEXUSES, Set};
+use crate::table::{Attention, Change, Result, Table};
+use redline_vocab::{
+    Capabilities, Command, Data, Design, Disposition, FullStatusEntry, Generation, Guard, Held, Holder, Key,
+    LunView, Name, Nexus, PrIn, PrOut, Reply, Sense, ServiceAction, Status, Tag,
+};
+
+/// What a task does to the medium.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum Kind {
+    /// READ.
+    Read,
+    /// WRITE, issued in this tenure (see `cluster`; 0 on traces).
+    Write {
+        /// Rank of the tenure.
+        tenure: u8,
+    },
+    /// SYNCHRONIZE CACHE.
+    Flush,
+}
+
+/// Where a task is.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum Stage {
+    /// In the task set.
+    TaskSet,
+    /// At the back end.
+    BackEnd,
+}
+
+/// A medium access that was let in.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct Task {
+    /// Whose.
+    pub nexus: Nexus,
+    /// Under which tag.
+    pub tag: Tag,
+    /// What it does.
+    pub kind: Kind,
+    /// Where it is.
+    pub stage: Stage,
+    /// Whether anybody still waits for its answer: not after an abort or the loss of its nexus.
+    pub wanted: bool,
+    /// PREEMPT AND ABORT has answered GOOD to its end: F1 says that it must not take effect.
+    pub doomed: bool,
+}
+
+/// A PREEMPT AND ABORT whose GOOD waits for the back end.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct Waiting {
+    /// Who hears it.
+    pub nexus: Nexus,
+    /// Answers which command.
+    pub tag: Tag,
+    /// Whose earlier commands it ends.
+    pub aborts: Set,
+    /// Tasks that the back end must be done with.
+    pub awaited: Vec<(Nexus, Tag)>,
+}
+
+/// What the target owes after a step, in this order; aborted tasks among themselves in any order.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum Due {
+    /// This task ends without effect.
+    Aborted(Nexus, Tag),
+    /// The table becomes what the unit's state says.
+    TableChanged,
+    /// The table is put on stable storage.
+    TablePersisted,
+    /// This command is answered.
+    Replied(Nexus, Tag, Answer),
+}
+
+/// The content of an answer. Data of the medium is not the unit's: see `properties::monitor`.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum Answer {
+    /// This status without data.
+    Status(Status),
+    /// GOOD with what PERSISTENT RESERVE IN shows of the unit's state.
+    Shown(PrIn),
+    /// GOOD with blocks of the medium.
+    Blocks,
+}
+
+/// One way in which the target may take a command.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Reaction {
+    /// CHECK CONDITION with this pending unit attention; the command is not executed.
+    Attention(Attention),
+    /// Another status than GOOD, and nothing changes.
+    Refused(Status),
+    /// A medium access enters the task set.
+    Admitted(Kind),
+    /// GOOD at once, with this content; nothing changes.
+    Answered(Answer),
+    /// A PERSISTENT RESERVE OUT is carried out.
+    Done(Change),
+}
+
+/// What the relation is asked about: whose rules, of which unit.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct Rules {
+    /// The guards that hold.
+    pub design: Design,
+    /// Size of the unit in blocks.
+    pub blocks: u64,
+    /// Whether the target may run out of room for tasks (TASK SET FULL) and registrations (55h/04h).
+    pub limits: bool,
+}
+
+/// One logical unit.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct Lun {
+    /// Registrations and reservation.
+    pub table: Table,
+    /// PRgeneration.
+    pub generation: Generation,
+    /// What stable storage holds; an empty table if nothing.
+    pub stored: Table,
+    /// By nexus: bits of pending unit attentions, in the order of [`Attention::ALL`].
+    pub pending: [u8; NEXUSES],
+    /// Nexuses with a session.
+    pub sessions: Set,
+    /// Nexuses that have had a session since power on.
+    pub known: Set,
+    /// Medium accesses, in the order in which they were let in.
+    pub tasks: Vec<Task>,
+    /// Answers that wait for the back end.
+    pub waiting: Vec<Waiting>,
+}
+
+impl Lun {
+    /// A unit that has never been used, switched on.
+    pub fn new() -> Lun {
+        Lun {
+            table: Table::EMPTY,
+            generation: Generation(0),
+            stored: Table::EMPTY,
+            pending: [bit(Attention::PowerOn); NEXUSES],
+            sessions: Set::EMPTY,
+            known: Set::EMPTY,
+            tasks: Vec::new(),
+            waiting: Vec::new(),
+        }
+    }
+
+    /// Every way in which the target may take this command of the nexus.
+    ///
+    /// Open in the standard, and therefore all listed: which of several unit attentions is reported
+    /// first, and whether RESERVATION CONFLICT or a pending unit attention goes first.
+    pub fn reactions(&self, rules: Rules, nexus: Nexus, command: &Command, out: &mut Vec<Reaction>) {
+        let name = command.name();
+        // SAM-5 5.14: these are executed whatever is pending.
+        if matches!(name, Name::Inquiry | Name::ReportLuns | Name::RequestSense) {
+            return out.push(Reaction::Answered(Answer::Status(Status::Good)));
+        }
+        let pending = self.pending[at(nexus)];
+        for attention in Attention::ALL {
+            if pending & bit(attention) != 0 {
+                out.push(Reaction::Attention(attention));
+            }
+        }
+        let first = out.len();
+        self.carry_out(rules, nexus, command, out);
+        if pending != 0 {
+            // What was not executed cannot have failed by itself: only the conflict may go first.
+            let mut conflict = false;
+            for reaction in out.drain(first..) {
+                conflict |= reaction == Reaction::Refused(Status::ReservationConflict);
+            }
+            if conflict {
+                out.push(Reaction::Refused(Status::ReservationConflict));
+            }
+        }
+    }
+
+    fn carry_out(&self, rules: Rules, nexus: Nexus, command: &Command, out: &mut Vec<Reaction>) {
+        let unchecked = is_medium_access(command) && !rules.design.has(Guard::ConflictCheck);
+        if !unchecked && self.table.conflicts(nexus, command.name()) {
+            return out.push(Reaction::Refused(Status::ReservationConflict));
+        }
+        let extent = match command {
+            Command::Read(extent) | Command::Write { extent, .. } => Some(extent),
+            Command::SynchronizeCache | Command::PrIn(_) | Command::PrOut(_) | Command::Other(_) => None,
+        };
+        if extent.is_some_and(|extent| u128::from(extent.lba.0) + u128::from(extent.blocks) > rules.blocks.into()) {
+            return out.push(Reaction::Refused(Status::CheckCondition(Sense::LBA_OUT_OF_RANGE)));
+        }
+        if rules.limits && is_medium_access(command) {
+            out.push(Reaction::Refused(Status::TaskSetFull));
+        }
+        match command {
+            Command::Read(_) => out.push(Reaction::Admitted(Kind::Read)),
+            Command::Write { .. } => out.push(Reaction::Admitted(Kind::Write { tenure: 0 })),
+            Command::SynchronizeCache => out.push(Reaction::Admitted(Kind::Flush)),
+            Command::PrIn(what) => out.push(Reaction::Answered(Answer::Shown(*what))),
+            Command::Other(_) => out.push(Reaction::Answered(Answer::Status(Status::Good))),
+            Command::PrOut(order) => {
+                let mut results = Vec::new();
+                if rules.limits && registers(order) {
+                    let full = Status::CheckCondition(Sense::INSUFFICIENT_REGISTRATION_RESOURCES);
+                    out.push(Reaction::Refused(full));
+                }
+                self.table.results(rules.design, nexus, order, &mut results);
+                out.extend(results.into_iter().map(|result| match result {
+                    Result::Refused(status) => Reaction::Refused(status),
+                    Result::Done(change) => Reaction::Done(change),
+                }));
+            }
+        }
+    }
+
+    /// What the target would say that it has done with the command.
+    pub fn disposition(&self, rules: Rules, reaction: &Reaction) -> Disposition {
+        match reaction {
+            Reaction::Attention(attention) => {
+                Disposition::Answered(Status::CheckCondition(attention.sense()))
+            }
+            Reaction::Refused(status) => Disposition::Answered(*status),
+            Reaction::Admitted(_) => Disposition::Enabled,
+            Reaction::Answered(_) => Disposition::Answered(Status::Good),
+            Reaction::Done(change) if self.must_wait(rules, change) => Disposition::Held,
+            Reaction::Done(_) => Disposition::Answered(Status::Good),
+        }
+    }
+
+    /// F1 asks for it: GOOD to PREEMPT AND ABORT comes after the back end is done with the victims.
+    fn must_wait(&self, rules: Rules, change: &Change) -> bool {
+        let busy = |task: &Task| task.stage == Stage::BackEnd && change.aborts.has(task.nexus);
+        rules.design.has(Guard::AbortTasks) && rules.design.has(Guard::AbortQuiesces) && self.tasks.iter().any(busy)
+    }
+
+    /// Carries a reaction out, and adds what is owed then.
+    pub fn react(&mut self, rules: Rules, nexus: Nexus, tag: Tag, reaction: &Reaction, due: &mut Vec<Due>) {
+        match reaction {
+            Reaction::Attention(attention) => {
+                self.pending[at(nexus)] &= !bit(*attention);
+                let status = Status::CheckCondition(attention.sense());
+                due.push(Due::Replied(nexus, tag, Answer::Status(status)));
+            }
+            Reaction::Refused(status) => due.push(Due::Replied(nexus, tag, Answer::Status(*status))),
+            Reaction::Answered(answer) => due.push(Due::Replied(nexus, tag, *answer)),
+            Reaction::Admitted(kind) => self.tasks.push(Task {
+                nexus,
+                tag,
+                kind: *kind,
+                stage: Stage::TaskSet,
+                wanted: true,
+                doomed: false,
+            }),
+            Reaction::Done(change) => self.change(rules, nexus, tag, change, due),
+        }
+    }
+
+    fn change(&mut self, rules: Rules, nexus: Nexus, tag: Tag, change: &Change, due: &mut Vec<Due>) {
+        let held = self.must_wait(rules, change);
+        let mut awaited = Vec::new();
+        if rules.design.has(Guard::AbortTasks) && !change.aborts.is_empty() {
+            for victim in change.aborts.iter().filter(|victim| *victim != nexus) {
+                if self.tasks.iter().any(|task| task.nexus == victim && task.wanted) {
+                    self.attend(victim, Attention::CommandsCleared);
+                }
+            }
+            self.end_tasks(change.aborts, due);
+            let at_back_end = self.tasks.iter().filter(|task| change.aborts.has(task.nexus));
+            awaited.extend(at_back_end.map(|task| (task.nexus, task.tag)));
+        }
+        for (whom, what) in change.told {
+            whom.iter().for_each(|nexus| self.attend(nexus, what));
+        }
+        let before = (self.table, self.generation);
+        self.table = change.table;
+        if change.steps {
+            self.generation = Generation(self.generation.0.wrapping_add(1));
+        }
+        if before != (self.table, self.generation) {
+            due.push(Due::TableChanged);
+        }
+        if rules.design.has(Guard::PersistBeforeGood) && self.is_behind() {
+            self.persist();
+            due.push(Due::TablePersisted);
+        }
+        if held {
+            self.waiting.push(Waiting { nexus, tag, aborts: change.aborts, awaited });
+        } else {
+            self.doom(change.aborts);
+            due.push(Due::Replied(nexus, tag, Answer::Status(Status::Good)));
+        }
+    }
+
+    /// Tasks in the task set end; what the back end has goes on without anybody waiting for it.
+    fn end_tasks(&mut self, of: Set, due: &mut Vec<Due>) {
+        self.tasks.retain_mut(|task| {
+            if !of.has(task.nexus) {
+                return true;
+            }
+            task.wanted = false;
+            if task.stage == Stage::TaskSet {
+                due.push(Due::Aborted(task.nexus, task.tag));
+            }
+            task.stage == Stage::BackEnd
+        });
+    }
+
+    /// GOOD to PREEMPT AND ABORT is on its way: what its victims have under way must not land.
+    fn doom(&mut self, victims: Set) {
+        for task in self.tasks.iter_mut().filter(|task| victims.has(task.nexus)) {
+            task.doomed = true;
+        }
+    }
+
+    /// The task with this tag at this stage.
+    pub fn task(&self, nexus: Nexus, tag: Tag, stage: Stage) -> Option<usize> {
+        self.tasks.iter().position(|task| (task.nexus, task.tag, task.stage) == (nexus, tag, stage))
+    }
+
+    /// A task goes to the back end.
+    pub fn submit(&mut self, task: usize) {
+        self.tasks[task].stage = Stage::BackEnd;
+    }
+
+    /// The back end is done with a task. `failed`: with a medium error instead of its effect.
+    pub fn end(&mut self, task: usize, failed: Option<Sense>, due: &mut Vec<Due>) -> Task {
+        let ended = self.tasks.remove(task);
+        if ended.wanted {
+            let answer = match (failed, ended.kind) {
+                (Some(sense), _) => Answer::Status(Status::CheckCondition(sense)),
+                (None, Kind::Read) => Answer::Blocks,
+                (None, Kind::Write { .. } | Kind::Flush) => Answer::Status(Status::Good),
+            };
+            due.push(Due::Replied(ended.nexus, ended.tag, answer));
+        }
+        let mut at = 0;
+        while let Some(waiting) = self.waiting.get_mut(at) {
+            let waited = waiting.awaited.len();
+            waiting.awaited.retain(|awaited| *awaited != (ended.nexus, ended.tag));
+            if waiting.awaited.is_empty() && waited > 0 {
+                let waiting = self.waiting.remove(at);
+                self.doom(waiting.aborts);
+                due.push(Due::Replied(waiting.nexus, waiting.tag, Answer::Status(Status::Good)));
+            } else {
+                at += 1;
+            }
+        }
+        ended
+    }
+
+    /// The nexus is given up: its tasks die, its registration stays (SPC-4 5.7.1).
+    pub fn lose(&mut self, rules: Rules, nexus: Nexus, due: &mut Vec<Due>) {
+        if self.known.has(nexus) {
+            self.attend(nexus, Attention::NexusLoss);
+        }
+        self.sessions = self.sessions.minus(Set::of(nexus));
+        if rules.design.has(Guard::NexusLossAborts) {
+            self.end_tasks(Set::of(nexus), due);
+        } else {
+            self.tasks.iter_mut().filter(|task| task.nexus == nexus).for_each(|task| task.wanted = false);
+        }
+        self.waiting.retain(|waiting| waiting.nexus != nexus);
+    }
+
+    /// Whether a login on the nexus may complete now.
+    pub fn accepts_login(&self, rules: Rules, nexus: Nexus) -> bool {
+        let busy = |task: &Task| task.nexus == nexus && task.stage == Stage::BackEnd;
+        !rules.design.has(Guard::LoginWaits) || !self.tasks.iter().any(busy)
+    }
+
+    /// A session is established.
+    pub fn login(&mut self, nexus: Nexus) {
+        self.sessions = self.sessions.or(Set::of(nexus));
+        self.known = self.known.or(Set::of(nexus));
+    }
+
+    /// The target loses power and comes up with what stable storage holds.
+    pub fn power_cycle(&mut self) {
+        *self = Lun { table: self.stored, stored: self.stored, ..Lun::new() };
+    }
+
+    /// What power loss must not take away: nothing unless APTPL is active.
+    pub fn durable(&self) -> Table {
+        if self.table.aptpl { self.table } else { Table::EMPTY }
+    }
+
+    /// Whether stable storage does not hold what it should.
+    pub fn is_behind(&self) -> bool {
+        self.stored != self.durable()
+    }
+
+    /// The table is put on stable storage.
+    pub fn persist(&mut self) {
+        self.stored = self.durable();
+    }
+
+    fn attend(&mut self, nexus: Nexus, attention: Attention) {
+        self.pending[at(nexus)] |= bit(attention);
+    }
+
+    /// Registrations and reservation, to be shown.
+    pub fn view(&self) -> LunView {
+        LunView {
+            generation: self.generation,
+            registrants: self.table.registered().iter().map(|nexus| (nexus, self.table.key(nexus))).collect(),
+            reservation: self.table.reservation,
+            aptpl: self.table.aptpl,
+        }
+    }
+
+    /// Whether this is what a view shows.
+    pub fn shows(&self, view: &LunView) -> bool {
+        let listed = |(nexus, key): &(Nexus, Key)| at(*nexus) < NEXUSES && self.table.key(*nexus) == *key;
+        view.generation == self.generation
+            && view.reservation == self.table.reservation
+            && view.aptpl == self.table.aptpl
+            && view.registrants.len() == self.table.registered().iter().count()
+            && view.registrants.iter().all(listed)
+    }
+
+    /// Whether the reply is the answer that is owed. The order in which keys are listed is open.
+    pub fn answers(&self, answer: Answer, reply: &Reply) -> bool {
+        match answer {
+            Answer::Status(status) => reply.status == status && reply.data == Data::Nothing,
+            Answer::Blocks => reply.status == Status::Good && matches!(reply.data, Data::Blocks(_)),
+            Answer::Shown(what) => reply.status == Status::Good && self.answers_with(what, &reply.data),
+        }
+    }
+
+    fn answers_with(&self, what: PrIn, data: &Data) -> bool {
+        match (what, data) {
+            (PrIn::ReadKeys, Data::Keys { generation, keys }) => {
+                let registered = self.table.registered();
+                let times = |key: Key| keys.iter().filter(|listed| **listed == key).count();
+                *generation == self.generation
+                    && keys.len() == registered.iter().count()
+                    && registered.iter().all(|nexus| {
+                        let key = self.table.key(nexus);
+                        times(key) == self.table.with_key(key).iter().count()
+                    })
+            }
+            (PrIn::ReadReservation, Data::Reservation { generation, held }) => {
+                *generation == self.generation && *held == self.held()
+            }
+            // SIP_C, ATP_C and CRH are the target's own; what APTPL says is not.
+            (PrIn::ReportCapabilities, Data::Capabilities(shown)) => {
+                shown.ptpl_c && shown.ptpl_a == self.table.aptpl
+            }
+            (PrIn::ReadFullStatus, Data::FullStatus { generation, entries }) => {
+                *generation == self.generation
+                    && entries.len() == self.table.registered().iter().count()
+                    && entries.iter().all(|entry| *entry == self.full_status(entry.nexus))
+            }
+            _ => false,
+        }
+    }
+
+    /// What READ RESERVATION shows.
+    pub fn held(&self) -> Option<Held> {
+        self.table.reservation.map(|held| Held { key: self.table.shown_key(), kind: held.kind })
+    }
+
+    fn full_status(&self, nexus: Nexus) -> FullStatusEntry {
+        let holds = self.table.reservation.filter(|_| self.table.holders().has(nexus)).map(|held| held.kind);
+        FullStatusEntry { nexus, key: self.table.key(nexus), holds }
+    }
+
+    /// An answer with its data, to be shown. Blocks of the medium are left out.
+    pub fn reply(&self, answer: Answer) -> Reply {
+        let generation = self.generation;
+        let registered = self.table.registered();
+        let data = match answer {
+            Answer::Status(status) => return Reply::of(status),
+            Answer::Blocks => Data::Blocks(Vec::new()),
+            Answer::Shown(PrIn::ReadKeys) => {
+                Data::Keys { generation, keys: registered.iter().map(|nexus| self.table.key(nexus)).collect() }
+            }
+            Answer::Shown(PrIn::ReadReservation) => Data::Reservation { generation, held: self.held() },
+            Answer::Shown(PrIn::ReportCapabilities) => Data::Capabilities(Capabilities {
+                crh: true,
+                sip_c: false,
+                atp_c: false,
+                ptpl_c: true,
+                ptpl_a: self.table.aptpl,
+            }),
+            Answer::Shown(PrIn::ReadFullStatus) => Data::FullStatus {
+                generation,
+                entries: registered.iter().map(|nexus| self.full_status(nexus)).collect(),
+            },
+        };
+        Reply { status: Status::Good, data }
+    }
+}
+
+impl Default for Lun {
+    fn default() -> Lun {
+        Lun::new()
+    }
+}
+
+/// Whether the command reads or changes the medium.
+pub const fn is_medium_access(command: &Command) -> bool {
+    matches!(command, Command::Read(_) | Command::Write { .. } | Command::SynchronizeCache)
+}
+
+/// Whether the service action may need room for one more registration.
+fn registers(order: &PrOut) -> bool {
+    let adds = matches!(
+        order.action,
+        ServiceAction::Register
+            | ServiceAction::RegisterAndIgnoreExistingKey
+            | ServiceAction::RegisterAndMove
+    );
+    adds && order.service_key != Key(0)
+}
+
+/// Whether the command is PREEMPT AND ABORT.
+pub const fn is_preempt_and_abort(command: &Command) -> bool {
+    matches!(command, Command::PrOut(order) if matches!(order.action, ServiceAction::PreemptAndAbort))
+}
+
+/// Whether the table has a holder that is not registered.
+pub fn holder_is_stranger(table: &Table) -> bool {
+    match table.reservation.map(|held| held.holder) {
+        Some(Holder::Nexus(nexus)) => table.key(nexus) == Key(0),
+        Some(Holder::AllRegistrants) | None => false,
+    }
+}
+
+fn at(nexus: Nexus) -> usize {
+    usize::from(nexus.0)
+}
+
+const fn bit(attention: Attention) -> u8 {
+    1 << attention as u8
+}
