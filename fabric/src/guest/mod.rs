@@ -246,20 +246,31 @@ impl Guest {
         self.connected && self.phase == Phase::Owner && self.round == Round::None && self.asked.is_none()
     }
 
+    /// Whether it has a session, as far as it knows.
+    pub fn is_connected(&self) -> bool {
+        self.connected
+    }
+
+    /// Tags of the commands that have not been answered.
+    pub fn tags(&self) -> impl Iterator<Item = Tag> + '_ {
+        self.asked.iter().map(|(tag, _)| *tag).chain(self.workload.tags())
+    }
+
     /// Commands that have not been answered.
     pub fn outstanding(&self) -> usize {
         self.workload.outstanding() + usize::from(self.asked.is_some())
     }
 
     /// The canonical form for exploration: tags, epochs and serials renamed, so that states that
-    /// differ only in how long the run has lasted become equal.
+    /// differ only in how long the run has lasted become equal. `next_tag` must be greater than every tag in use.
     pub fn rename(
         &mut self,
         mut tag: impl FnMut(Tag) -> Tag,
         mut record: impl FnMut(redline_vocab::Record) -> redline_vocab::Record,
         mut epoch: impl FnMut(Epoch) -> Epoch,
+        next_tag: u32,
     ) {
-        self.next_tag = 0;
+        self.next_tag = next_tag;
         self.epoch = epoch(self.epoch);
         if let Some((asked, _)) = &mut self.asked {
             *asked = tag(*asked);

@@ -54,6 +54,10 @@ impl Workload {
         self.outstanding.len()
     }
 
+    pub(super) fn tags(&self) -> impl Iterator<Item = Tag> + '_ {
+        self.outstanding.iter().map(|(tag, _)| *tag)
+    }
+
     pub(super) fn new_tenure(&mut self) {
         self.header_due = true;
     }

@@ -203,6 +203,18 @@ impl Target {
         self.ports.get(usize::from(nexus.0)).into_iter().flat_map(|port| port.at(Stage::BackEnd))
     }
 
+    /// Every tag of the nexus that the target remembers.
+    pub fn tags(&self, nexus: Nexus) -> impl Iterator<Item = Tag> + '_ {
+        let port = self.ports.get(usize::from(nexus.0));
+        let tasks = port.into_iter().flat_map(|port| port.tasks.iter().map(|task| task.tag));
+        let held = self.held.iter().flat_map(move |held| {
+            let own = (held.nexus == nexus).then_some(held.tag);
+            let waits = held.waits_for.iter().filter(move |waits| waits.0 == nexus).map(|waits| waits.1);
+            own.into_iter().chain(waits)
+        });
+        tasks.chain(held)
+    }
+
     /// Registrations and reservation.
     pub fn view(&self) -> LunView {
         self.table.view()

@@ -14,6 +14,8 @@
 
 mod coverage;
 mod linear;
+mod lun;
+mod node;
 mod track;
 pub mod words;
 mod world;

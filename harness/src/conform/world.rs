@@ -1,8 +1,14 @@
 //! The parts of the model under one trace, and how an event is shown to them.
 
-use super::{Divergence, Error};
-use redline_traces::Header;
-use redline_vocab::{Event, Micros};
+use super::lun::{self, LunPart, LunState};
+use super::node::{self, NodePart, NodeState};
+use super::track::{Moved as Tracked, Track};
+use super::{ALTERNATIVES_MAX, Divergence, Error, STATES_SHOWN_MAX, words};
+use redline_model::NEXUSES;
+use redline_model::lun::Rules;
+use redline_model::node::Own;
+use redline_traces::{Header, Initiators, Visibility};
+use redline_vocab::{Event, Guard, Key, Micros, NodeId};
 
 /// What became of the worlds at an event.
 pub(super) enum Moved {
@@ -32,22 +38,107 @@ pub(super) enum Place {
 /// All parts.
 pub(super) struct World {
     states_max: usize,
+    /// The trace hides what happens inside the target.
+    hides: bool,
+    part: LunPart,
+    lun: Track<LunState>,
+    nodes: Vec<(NodePart, Track<NodeState>)>,
 }
 
 impl World {
-    pub fn new(_header: &Header, states_max: usize) -> Result<World, Error> {
-        Ok(World { states_max })
+    pub fn new(header: &Header, states_max: usize) -> Result<World, Error> {
+        if header.nodes == 0 || usize::from(header.nexuses) > NEXUSES || header.nexuses < header.nodes {
+            return Err(Error::World("the model has 1 to 8 nexuses, and at least one for each node"));
+        }
+        let hides = header.visibility == Visibility::Client;
+        let part = LunPart {
+            rules: Rules { design: header.design, blocks: header.blocks, limits: true },
+            nodes: header.nodes,
+            nexuses: header.nexuses,
+        };
+        let mut initial = part.initial();
+        if hides {
+            initial.dark = false;
+        }
+        let guests = header.initiators == Initiators::Guests && !hides;
+        if guests && header.keys.len() != usize::from(header.nodes) {
+            return Err(Error::World("guest cluster nodes have one key each"));
+        }
+        let shared = !header.design.has(Guard::UniqueKeys);
+        let nodes = if guests { &header.keys[..] } else { &[] };
+        let nodes = nodes
+            .iter()
+            .zip(0u8..)
+            .map(|(key, node)| {
+                let key = if shared { Key(key.0 | 0xff) } else { *key };
+                let own = Own { node: NodeId(node), key, design: header.design };
+                let part = NodePart { own, nodes: header.nodes };
+                let initial = part.initial();
+                (part, Track::new(initial, states_max))
+            })
+            .collect();
+        Ok(World { states_max, hides, lun: Track::new(initial, states_max), part, nodes })
     }
 
     pub fn states_max(&self) -> usize {
         self.states_max
     }
 
-    pub fn see(&mut self, _event: &Event) -> Moved {
-        Moved::TooMany { states: 0 }
+    pub fn see(&mut self, event: &Event) -> Moved {
+        match self.lun.see(&self.part, event, self.hides) {
+            Tracked::Follows => {}
+            Tracked::Refused => return Moved::Refused(Place::Lun),
+            Tracked::TooMany(states) => return Moved::TooMany { states },
+        }
+        let mut worlds = self.lun.states().len() as u64;
+        for (at, (part, track)) in (0u8..).zip(&mut self.nodes) {
+            if part.concerns(event) {
+                match track.see(part, event, false) {
+                    Tracked::Follows => {}
+                    Tracked::Refused => return Moved::Refused(Place::Node(at)),
+                    Tracked::TooMany(states) => return Moved::TooMany { states },
+                }
+            }
+            worlds = worlds.saturating_mul(track.states().len() as u64);
+        }
+        Moved::Follows { worlds }
     }
 
-    pub fn explain(&self, _place: Place, _seq: u64, _at: Micros, _event: &Event) -> Divergence {
-        unreachable!("no part refuses yet")
+    pub fn explain(&self, place: Place, seq: u64, at: Micros, event: &Event) -> Divergence {
+        let mut alternatives: Vec<Event> = Vec::new();
+        let (part, before, states): (String, Vec<String>, usize) = match place {
+            Place::Lun => {
+                for state in self.lun.states() {
+                    alternatives.extend(self.part.alternatives(state, event));
+                }
+                let shown = self.lun.states().iter().take(STATES_SHOWN_MAX).map(lun::words);
+                ("lun".to_owned(), shown.collect(), self.lun.states().len())
+            }
+            Place::Node(node) => {
+                let (part, track) = &self.nodes[usize::from(node)];
+                for state in track.states() {
+                    alternatives.extend(part.alternatives(state));
+                }
+                let shown = track.states().iter().take(STATES_SHOWN_MAX).map(node::words);
+                (format!("node {node}"), shown.collect(), track.states().len())
+            }
+        };
+        alternatives.sort_by_key(|one| words::distance(event, one));
+        let mut texts: Vec<String> = Vec::new();
+        for text in alternatives.iter().map(words::sentence) {
+            if !texts.contains(&text) && texts.len() < ALTERNATIVES_MAX {
+                texts.push(text);
+            }
+        }
+        Divergence {
+            seq,
+            at,
+            kind: words::kind(event),
+            part,
+            refused: words::sentence(event),
+            alternatives: texts,
+            before,
+            states,
+        }
     }
 }

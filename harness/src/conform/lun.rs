@@ -1,0 +1,436 @@
+//! The logical unit under a trace: which states of the model's unit an event leaves.
+
+use super::track::Part;
+use redline_model::lun::{Answer, Due, Kind, Reaction, Rules, Stage};
+use redline_model::unit::Unit;
+use redline_vocab::{
+    Data, Disposition, Event, Fault, Guard, Nexus, NodeId, Reply, Sense, Status, Tag,
+};
+
+/// The part.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct LunPart {
+    pub rules: Rules,
+    pub nodes: u8,
+    pub nexuses: u8,
+}
+
+/// A candidate state.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(super) struct LunState {
+    pub unit: Unit,
+    /// What the target owes before anything else may happen to it.
+    pub due: Vec<Due>,
+    /// The target is off.
+    pub dark: bool,
+    /// The back end has been made to fail: an I/O may end without effect and, if nobody waits for it, unseen.
+    pub failing: bool,
+}
+
+impl LunPart {
+    pub fn initial(&self) -> LunState {
+        LunState { unit: Unit::new(self.nexuses), due: Vec::new(), dark: true, failing: false }
+    }
+
+    fn in_range(&self, nexus: Nexus) -> bool {
+        nexus.0 < self.nexuses
+    }
+
+    /// What is due and what is seen are the same; the state moves on.
+    fn settle(state: &mut LunState, event: &Event) -> bool {
+        // Aborts are owed in no particular order, and before everything else.
+        let aborts = state.due.iter().take_while(|due| matches!(due, Due::Aborted(..))).count();
+        let candidates = if aborts > 0 { 0..aborts } else { 0..1 };
+        let Some(at) = candidates.into_iter().find(|at| Self::pays(&state.unit, &state.due[*at], event)) else {
+            return false;
+        };
+        state.due.remove(at);
+        if let Event::Replied { nexus, tag, reply } = event {
+            state.unit.reply(*nexus, *tag, reply.clone());
+        }
+        true
+    }
+
+    fn pays(unit: &Unit, due: &Due, event: &Event) -> bool {
+        match (due, event) {
+            (Due::Aborted(nexus, tag), Event::Aborted { nexus: of, tag: seen }) => (nexus, tag) == (of, seen),
+            (Due::TableChanged, Event::TableChanged { view }) => unit.lun.shows(view),
+            (Due::TablePersisted, Event::TablePersisted) => true,
+            (Due::Replied(nexus, tag, answer), Event::Replied { nexus: of, tag: seen, reply }) => {
+                (nexus, tag) == (of, seen) && unit.lun.answers(*answer, reply)
+            }
+            _ => false,
+        }
+    }
+
+    fn dispatched(
+        &self,
+        state: &mut LunState,
+        nexus: Nexus,
+        tag: Tag,
+        disposition: Disposition,
+        forks: &mut Vec<LunState>,
+    ) -> bool {
+        if state.unit.head(nexus).is_none_or(|head| head.tag != tag) {
+            return false;
+        }
+        let mut reactions = Vec::new();
+        state.unit.reactions(self.rules, nexus, &mut reactions);
+        reactions.retain(|reaction| state.unit.lun.disposition(self.rules, reaction) == disposition);
+        let Some((first, others)) = reactions.split_first() else { return false };
+        for other in others {
+            let mut fork = state.clone();
+            self.take(&mut fork, nexus, other);
+            forks.push(fork);
+        }
+        self.take(state, nexus, first);
+        true
+    }
+
+    fn take(&self, state: &mut LunState, nexus: Nexus, reaction: &Reaction) {
+        state.unit.dispatch(self.rules, nexus, reaction, &mut state.due);
+    }
+
+    /// An answer that no other event announces: a failed I/O, or the GOOD of a PREEMPT AND ABORT that waited for
+    /// operations nobody hears of (reads, and writes that failed).
+    fn replied(&self, state: &mut LunState, event: &Event) -> bool {
+        let Event::Replied { nexus, tag, reply } = event else { return false };
+        if let Some(task) = state.unit.lun.task(*nexus, *tag, Stage::BackEnd) {
+            let Status::CheckCondition(sense) = reply.status else { return false };
+            if !state.unit.lun.tasks[task].wanted || !is_medium_error(sense) || reply.data != Data::Nothing {
+                return false;
+            }
+            state.unit.lun.end(task, Some(sense), &mut state.due);
+            return Self::settle(state, event);
+        }
+        let waiting = state.unit.lun.waiting.iter().position(|one| (one.nexus, one.tag) == (*nexus, *tag));
+        let Some(at) = waiting.filter(|_| *reply == Reply::of(Status::Good)) else { return false };
+        let awaited = state.unit.lun.waiting[at].awaited.clone();
+        if !awaited.iter().all(|(of, tag)| self.may_end_unseen(state, *of, *tag)) {
+            return false;
+        }
+        for (of, tag) in awaited {
+            if let Some(task) = state.unit.lun.task(of, tag, Stage::BackEnd) {
+                state.unit.end(task, &mut state.due);
+            }
+        }
+        Self::settle(state, event)
+    }
+
+    /// Whether the back end may have finished this task without a trace of it.
+    fn may_end_unseen(&self, state: &LunState, nexus: Nexus, tag: Tag) -> bool {
+        state.unit.lun.task(nexus, tag, Stage::BackEnd).is_none_or(|at| {
+            let task = &state.unit.lun.tasks[at];
+            !task.wanted && (state.failing || matches!(task.kind, Kind::Read | Kind::Flush))
+        })
+    }
+
+    fn logged_in(&self, state: &mut LunState, node: NodeId, nexus: Nexus) -> bool {
+        let wire_taken = state.unit.wire(nexus).linked || state.unit.lun.sessions.has(nexus);
+        if node.0 != nexus.0 % self.nodes || wire_taken || state.dark {
+            return false;
+        }
+        if !state.unit.lun.accepts_login(self.rules, nexus) {
+            let busy: Vec<Tag> = state
+                .unit
+                .lun
+                .tasks
+                .iter()
+                .filter(|task| task.nexus == nexus && task.stage == Stage::BackEnd)
+                .map(|task| task.tag)
+                .collect();
+            if !busy.iter().all(|tag| self.may_end_unseen(state, nexus, *tag)) {
+                return false;
+            }
+            let mut unseen = Vec::new();
+            for tag in busy {
+                if let Some(task) = state.unit.lun.task(nexus, tag, Stage::BackEnd) {
+                    state.unit.end(task, &mut unseen);
+                }
+            }
+            // An answer that became due would have been seen before.
+            if !unseen.is_empty() {
+                return false;
+            }
+        }
+        state.unit.login(nexus);
+        true
+    }
+
+    fn committed(&self, state: &mut LunState, nexus: Nexus, tag: Tag) -> bool {
+        let Some(at) = state.unit.lun.task(nexus, tag, Stage::BackEnd) else { return false };
+        let task = state.unit.lun.tasks[at];
+        let shows = task.wanted || matches!(task.kind, Kind::Write { .. });
+        if shows {
+            state.unit.end(at, &mut state.due);
+        }
+        shows
+    }
+
+    /// Events that the unit has no part in.
+    fn is_foreign(event: &Event) -> bool {
+        matches!(
+            event,
+            Event::Issued { .. }
+                | Event::Forgotten { .. }
+                | Event::Challenged { .. }
+                | Event::WaitEnded { .. }
+                | Event::Defended { .. }
+                | Event::Owned { .. }
+                | Event::Lost { .. }
+                | Event::Fence { .. }
+                | Event::Drained { .. }
+                | Event::Stalled { .. }
+                | Event::Woke { .. }
+                | Event::Crashed { .. }
+                | Event::Restarted { .. }
+                | Event::FaultHealed { .. }
+        )
+    }
+
+    /// What the model would have accepted instead of the event.
+    pub fn alternatives(&self, state: &LunState, event: &Event) -> Vec<Event> {
+        if !state.due.is_empty() {
+            return state.due.iter().map(|due| shown(&state.unit, due)).collect();
+        }
+        let lun = &state.unit.lun;
+        let mut out = Vec::new();
+        for nexus in (0..self.nexuses).map(Nexus) {
+            let Some(tag) = state.unit.head(nexus).map(|head| head.tag) else { continue };
+            let mut reactions = Vec::new();
+            state.unit.reactions(self.rules, nexus, &mut reactions);
+            out.extend(reactions.iter().map(|reaction| {
+                let disposition = lun.disposition(self.rules, reaction);
+                Event::Dispatched { nexus, tag, disposition }
+            }));
+        }
+        for task in &lun.tasks {
+            let (nexus, tag) = (task.nexus, task.tag);
+            out.push(match task.stage {
+                Stage::TaskSet => Event::Submitted { nexus, tag },
+                Stage::BackEnd => Event::Committed { nexus, tag },
+            });
+        }
+        for (nexus, wire) in (0u8..).map(Nexus).zip(&state.unit.wires) {
+            if let Some((tag, reply)) = wire.replies.first() {
+                out.push(Event::Received { nexus, tag: *tag, reply: reply.clone() });
+            }
+        }
+        if let (Event::PoweredOn { .. }, true) = (event, state.dark) {
+            let mut found = state.unit.clone();
+            found.power_cycle();
+            out.push(Event::PoweredOn { view: found.lun.view() });
+        }
+        out
+    }
+
+    /// Hidden: the target takes commands and finishes tasks, gives up broken connections, restarts.
+    fn hidden(&self, state: &LunState, event: &Event, out: &mut Vec<LunState>) {
+        let concerned = match event {
+            Event::Received { nexus, .. } | Event::LoggedIn { nexus, .. } => *nexus,
+            _ => return,
+        };
+        let mut reactions = Vec::new();
+        for nexus in (0..self.nexuses).map(Nexus) {
+            reactions.clear();
+            state.unit.reactions(self.rules, nexus, &mut reactions);
+            for reaction in &reactions {
+                let mut next = state.clone();
+                self.take(&mut next, nexus, reaction);
+                out.push(Self::answered(next));
+            }
+            if !state.unit.wire(nexus).linked && state.unit.lun.sessions.has(nexus) {
+                let mut next = state.clone();
+                next.unit.lose(self.rules, nexus, &mut next.due);
+                out.push(Self::answered(next));
+            }
+        }
+        for at in 0..state.unit.lun.tasks.len() {
+            let task = state.unit.lun.tasks[at];
+            if task.nexus == concerned || !task.wanted {
+                let mut next = state.clone();
+                next.unit.end(at, &mut next.due);
+                out.push(Self::answered(next));
+            }
+        }
+        if matches!(event, Event::LoggedIn { .. }) && state.unit.wire(concerned).linked {
+            let mut next = state.clone();
+            next.unit.power_cycle();
+            out.push(next);
+        }
+    }
+
+    /// Pays what is due out of sight.
+    fn answered(mut state: LunState) -> LunState {
+        for due in std::mem::take(&mut state.due) {
+            if let Due::Replied(nexus, tag, answer) = due {
+                let reply = state.unit.lun.reply(answer);
+                state.unit.reply(nexus, tag, reply);
+            }
+        }
+        state
+    }
+}
+
+impl Part for LunPart {
+    type State = LunState;
+    type Event = Event;
+
+    fn follow(&self, state: &mut LunState, event: &Event, forks: &mut Vec<LunState>) -> bool {
+        if Self::is_foreign(event) {
+            return true;
+        }
+        if let Event::FaultInjected { fault } = event {
+            state.failing |= matches!(fault, Fault::DiskError);
+            return true;
+        }
+        if !state.due.is_empty() {
+            return Self::settle(state, event);
+        }
+        match event {
+            Event::Sent { nexus, tag, command } => {
+                let known = self.in_range(*nexus);
+                if known {
+                    state.unit.send(*nexus, *tag, *command, 0);
+                }
+                known
+            }
+            Event::Dispatched { nexus, tag, disposition } => {
+                self.in_range(*nexus) && self.dispatched(state, *nexus, *tag, *disposition, forks)
+            }
+            Event::Submitted { nexus, tag } => match state.unit.lun.task(*nexus, *tag, Stage::TaskSet) {
+                Some(at) => {
+                    state.unit.lun.submit(at);
+                    true
+                }
+                None => false,
+            },
+            Event::Committed { nexus, tag } => self.committed(state, *nexus, *tag),
+            Event::Replied { .. } => self.replied(state, event),
+            Event::TablePersisted => {
+                let late = state.unit.lun.is_behind() && !self.rules.design.has(Guard::PersistBeforeGood);
+                if late {
+                    state.unit.lun.persist();
+                }
+                late
+            }
+            Event::Received { nexus, tag, reply } => {
+                if !self.in_range(*nexus) {
+                    return false;
+                }
+                let wire = state.unit.wire_mut(*nexus);
+                let next = wire.replies.first().is_some_and(|(of, sent)| of == tag && same_reply(sent, reply));
+                if next {
+                    wire.replies.remove(0);
+                }
+                next
+            }
+            Event::LoggedIn { node, nexus } => self.in_range(*nexus) && self.logged_in(state, *node, *nexus),
+            Event::ConnectionLost { nexus } => {
+                let up = self.in_range(*nexus) && state.unit.wire(*nexus).linked;
+                if up {
+                    state.unit.cut(*nexus);
+                }
+                up
+            }
+            Event::NexusLost { nexus } => {
+                let lost = self.in_range(*nexus)
+                    && !state.unit.wire(*nexus).linked
+                    && state.unit.lun.sessions.has(*nexus);
+                if lost {
+                    state.unit.lose(self.rules, *nexus, &mut state.due);
+                }
+                lost
+            }
+            Event::PowerLost => !std::mem::replace(&mut state.dark, true),
+            Event::PoweredOn { view } => {
+                let mut found = state.unit.clone();
+                found.power_cycle();
+                let comes_up = state.dark && found.lun.shows(view);
+                if comes_up {
+                    state.unit = found;
+                    state.dark = false;
+                }
+                comes_up
+            }
+            Event::Aborted { .. } | Event::TableChanged { .. } => false,
+            Event::Issued { .. }
+            | Event::Forgotten { .. }
+            | Event::Challenged { .. }
+            | Event::WaitEnded { .. }
+            | Event::Defended { .. }
+            | Event::Owned { .. }
+            | Event::Lost { .. }
+            | Event::Fence { .. }
+            | Event::Drained { .. }
+            | Event::Stalled { .. }
+            | Event::Woke { .. }
+            | Event::Crashed { .. }
+            | Event::Restarted { .. }
+            | Event::FaultInjected { .. }
+            | Event::FaultHealed { .. } => true,
+        }
+    }
+
+    fn silent(&self, state: &LunState, event: &Event, out: &mut Vec<LunState>) {
+        self.hidden(state, event, out);
+    }
+}
+
+/// The event that would pay what is due.
+fn shown(unit: &Unit, due: &Due) -> Event {
+    match due {
+        Due::Aborted(nexus, tag) => Event::Aborted { nexus: *nexus, tag: *tag },
+        Due::TableChanged => Event::TableChanged { view: unit.lun.view() },
+        Due::TablePersisted => Event::TablePersisted,
+        Due::Replied(nexus, tag, answer) => {
+            Event::Replied { nexus: *nexus, tag: *tag, reply: unit.lun.reply(*answer) }
+        }
+    }
+}
+
+/// Medium and hardware errors: what a back end may answer to any access.
+const fn is_medium_error(sense: Sense) -> bool {
+    sense.key == 3 || sense.key == 4
+}
+
+/// Whether the reply seen is the one sent. Where the trace hides the sending, the model does not
+/// know what the medium holds and in which order keys are listed.
+fn same_reply(sent: &Reply, seen: &Reply) -> bool {
+    if sent == seen {
+        return true;
+    }
+    let same = match (&sent.data, &seen.data) {
+        (Data::Blocks(unknown), Data::Blocks(_)) => unknown.is_empty(),
+        (Data::Keys { generation, keys }, Data::Keys { generation: of, keys: listed }) => {
+            let sorted = |keys: &Vec<_>| {
+                let mut keys = keys.clone();
+                keys.sort_unstable();
+                keys
+            };
+            generation == of && sorted(keys) == sorted(listed)
+        }
+        _ => false,
+    };
+    same && sent.status == seen.status
+}
+
+/// A candidate state in words.
+pub(super) fn words(state: &LunState) -> String {
+    let lun = &state.unit.lun;
+    let mut text = super::words::view_words(&lun.view());
+    for task in &lun.tasks {
+        let stage = match task.stage {
+            Stage::TaskSet => "in the task set",
+            Stage::BackEnd => "at the back end",
+        };
+        text += &format!("; {} of {} {stage}", task.tag, task.nexus);
+    }
+    for due in &state.due {
+        text += &match due {
+            Due::Replied(nexus, tag, Answer::Status(status)) => format!("; owes {nexus} ({tag}) {status}"),
+            other => format!("; owes: {}", super::words::sentence(&shown(&state.unit, other))),
+        };
+    }
+    text
+}
