@@ -107,6 +107,8 @@ struct Run<'a, S: FnMut(Micros, &Event)> {
     /// By nexus: when the last entry in each direction is due; wires keep their order.
     last: Vec<(u64, u64)>,
     weather: Weather,
+    /// Injections that are to come, and faults that are to be healed.
+    ahead: usize,
     network: Stream,
     storage: Stream,
     process: Stream,
@@ -128,6 +130,8 @@ pub fn setup(scenario: &Scenario, quirks: Quirks) -> Arc<Setup> {
 
 /// Time between the break of a connection and the next attempt to log in.
 const RECONNECT: u64 = 300_000;
+/// After this time it is looked again whether a fault can happen.
+const POSTPONED: u64 = 1_000_000;
 /// A run that makes no progress any more ends here, virtual time.
 const TOO_LONG: u64 = 3_600_000_000;
 
@@ -154,6 +158,7 @@ pub fn run<S: FnMut(Micros, &Event)>(
         links: vec![0; nexuses],
         last: vec![(0, 0); nexuses],
         weather: Weather { blocked: vec![(0, 0); nodes], skew: vec![0; nodes], ..Weather::default() },
+        ahead: plan.injections.len(),
         network: Stream::new(plan.seed, "network"),
         storage: Stream::new(plan.seed, "storage"),
         process: Stream::new(plan.seed, "process"),
@@ -175,7 +180,6 @@ pub fn run<S: FnMut(Micros, &Event)>(
 
 impl<S: FnMut(Micros, &Event)> Run<'_, S> {
     fn go(&mut self, stop: &dyn Fn() -> bool) {
-        let healed = self.plan.healed_by().0;
         let mut settled_at = None;
         while let Some(Reverse((at, _, entry))) = self.queue.pop() {
             self.now = at;
@@ -184,7 +188,7 @@ impl<S: FnMut(Micros, &Event)> Run<'_, S> {
                 self.totals.cut = true;
                 break;
             }
-            let enough = self.totals.events >= u64::from(self.plan.events_min) && self.now > healed;
+            let enough = self.totals.events >= u64::from(self.plan.events_min) && self.ahead == 0;
             if enough {
                 // Once it has been disturbed enough, the fabric gets the time that it may take to recover.
                 let end = *settled_at.get_or_insert(self.now + self.scenario.chaos.recovery.0 / 4);
@@ -194,7 +198,7 @@ impl<S: FnMut(Micros, &Event)> Run<'_, S> {
                     break;
                 }
             }
-            if self.now > TOO_LONG + healed {
+            if self.now > TOO_LONG {
                 break;
             }
         }
@@ -243,7 +247,12 @@ impl<S: FnMut(Micros, &Event)> Run<'_, S> {
                 }
                 Notice::Started(nexus) => {
                     let service = self.scenario.array.service.0;
-                    let factor = if self.weather.slow > 0 { 40 } else { 1 };
+                    // Slow is mostly slow, and now and then an access that seems never to come back.
+                    let factor = match self.weather.slow {
+                        0 => 1,
+                        _ if self.storage.permille(100) => 10_000,
+                        _ => 40,
+                    };
                     let delay = (service / 2 + self.storage.below(1 + service)) * factor;
                     self.enter(self.now + delay.max(1), Entry::Commit(nexus));
                 }
@@ -424,12 +433,15 @@ impl<S: FnMut(Micros, &Event)> Run<'_, S> {
     fn inject(&mut self, at: u32) {
         let Injection { fault, lasts: how_long, .. } = self.plan.injections[at as usize];
         if !self.possible(&fault) {
-            return;
+            // A paused node cannot be paused: the fault waits until it can happen.
+            return self.enter(self.now + POSTPONED, Entry::Inject(at));
         }
         self.totals.faults[fault.kind() as usize] += 1;
         self.event(&Event::FaultInjected { fault });
         if lasts(&fault) {
             self.enter(self.now + how_long.0, Entry::Heal(at));
+        } else {
+            self.ahead -= 1;
         }
         match fault {
             Fault::ConnectionReset(nexus) => {
@@ -480,6 +492,7 @@ impl<S: FnMut(Micros, &Event)> Run<'_, S> {
 
     fn heal(&mut self, at: u32) {
         let fault = self.plan.injections[at as usize].fault;
+        self.ahead -= 1;
         self.event(&Event::FaultHealed { fault });
         match fault {
             Fault::ConnectionStall(nexus) => self.block(nexus, Direction::Both, false),

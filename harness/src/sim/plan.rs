@@ -72,12 +72,6 @@ impl Plan {
         let pause = Micros((scenario.cluster.workload.pause.0 / 2).max(1) + workload.below(scenario.cluster.workload.pause.0));
         Plan { seed, injections, events_min: chaos.events, pause, issue_until: None }
     }
-
-    /// When the last fault is over.
-    pub fn healed_by(&self) -> Micros {
-        let ends = self.injections.iter().map(|one| one.at.0 + if lasts(&one.fault) { one.lasts.0 } else { 0 });
-        Micros(ends.max().unwrap_or(0))
-    }
 }
 
 /// Whether the fault goes on until it is healed.
