@@ -9,11 +9,13 @@
 //!
 //! Deliberately absent: search algorithms (they are the engine's) and the meaning of a model.
 
+mod cluster;
 mod engine;
 mod recover;
 #[cfg(test)]
 mod tests;
 
+pub use cluster::{recovery_terms, story_header};
 pub use engine::run;
 pub use recover::{Recovery, Terms, recover};
 use redline_vocab::{Action, Event};
@@ -38,8 +40,8 @@ pub trait Subject:
 /// One step of a counterexample.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Step {
-    /// The schedule's choice, for replay.
-    pub action: Action,
+    /// The schedule's choices, each with the reading of the standard that was taken.
+    pub choices: Vec<(Action, u8)>,
     /// What happened, in domain words.
     pub text: String,
     /// The events that the step emits.

@@ -16,7 +16,7 @@ mod step;
 mod tests;
 
 pub use moves::{KINDS, Move};
-pub use state::{Access, Left, Marks, State};
+pub use state::{Access, Left, Marks, State, UNLIMITED};
 pub use step::Log;
 
 use crate::lun::{Reaction, Rules};
@@ -67,7 +67,8 @@ impl Cluster {
         let lives = if design.has(Guard::StableIsid) {
             1
         } else {
-            (8 / bounds.nodes).min(1 + bounds.left.breaks + bounds.left.crashes + bounds.left.power_cycles)
+            let again = bounds.left.breaks + bounds.left.crashes + bounds.left.power_cycles;
+            (8 / bounds.nodes).min(1 + again)
         };
         let keys = if design.has(Guard::UniqueKeys) {
             keys.to_vec()
@@ -95,6 +96,16 @@ impl Cluster {
         Own { node, key: self.keys[usize::from(node.0)], design: self.design }
     }
 
+    /// Nexuses that the instance has.
+    pub fn nexuses(&self) -> u8 {
+        self.nexuses
+    }
+
+    /// The arbitration command that the node waits for.
+    pub fn question(&self, state: &State, node: NodeId) -> Option<redline_vocab::Command> {
+        state.nodes[usize::from(node.0)].question(&self.own(node))
+    }
+
     fn node_of(&self, nexus: Nexus) -> NodeId {
         NodeId(nexus.0 % self.bounds.nodes)
     }
@@ -111,7 +122,7 @@ impl Cluster {
             nodes.push(node);
         }
         let access = Access { pending: [0; 4], late: crate::Set::EMPTY, current_by: None };
-        State { unit, nodes, access, left: self.bounds.left, marks: Marks::default() }
+        State { unit, nodes, access, left: self.bounds.left, marks: Marks::default(), block: None }
     }
 
     /// The reactions that are explored, from all that the relation allows.

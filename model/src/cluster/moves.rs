@@ -70,10 +70,10 @@ impl Move {
 }
 
 impl Cluster {
-    /// Takes a move in place. Adds the actions that it consists of.
-    pub fn make(&self, state: &mut State, step: Move, actions: &mut Vec<Action>, log: &mut Log<'_>) -> bool {
+    /// Takes a move in place. Adds the choices that it consists of: actions, and readings of the standard.
+    pub fn make(&self, state: &mut State, step: Move, choices: &mut Vec<(Action, u8)>, log: &mut Log<'_>) -> bool {
         let mut take = |state: &mut State, action: Action, reading: u8, log: &mut Log<'_>| {
-            actions.push(action);
+            choices.push((action, reading));
             self.take(state, action, reading, log)
         };
         state.marks = Marks::default();
@@ -228,11 +228,26 @@ impl Cluster {
         }
     }
 
-    /// The events of a move.
-    pub fn events(&self, before: &State, step: Move) -> (Vec<Action>, Vec<Event>) {
-        let (mut actions, mut events) = (Vec::new(), Vec::new());
-        self.make(&mut before.clone(), step, &mut actions, &mut Log(Some(&mut events)));
-        (actions, events)
+    /// The choices and events of a move.
+    pub fn events(&self, before: &State, step: Move) -> (Vec<(Action, u8)>, Vec<Event>) {
+        let (mut choices, mut events) = (Vec::new(), Vec::new());
+        self.make(&mut before.clone(), step, &mut choices, &mut Log(Some(&mut events)));
+        (choices, events)
+    }
+
+    /// The events of a run from the initial state along these choices, with tags, epochs and serial
+    /// numbers that go on from step to step. `None` if a choice is not possible.
+    pub fn story(&self, choices: &[(Action, u8)]) -> Option<Vec<Event>> {
+        let mut state = self.initial();
+        let mut events = vec![Event::PoweredOn { view: state.unit.lun.view() }];
+        let nodes = (0..self.bounds.nodes).map(|node| (NodeId(node), Nexus(node)));
+        events.extend(nodes.map(|(node, nexus)| Event::LoggedIn { node, nexus }));
+        for (action, reading) in choices {
+            if !self.take(&mut state, *action, *reading, &mut Log(Some(&mut events))) {
+                return None;
+            }
+        }
+        Some(events)
     }
 
     /// Whether some node owns the disk by effect.
@@ -270,9 +285,9 @@ impl Model for Cluster {
 
     fn next_state(&self, state: &State, step: Move) -> Option<State> {
         let mut next = state.clone();
-        // Chains are followed here only; the list of their actions is for those who replay.
-        let mut actions = Vec::new();
-        self.make(&mut next, step, &mut actions, &mut Log(None)).then_some(next)
+        // Chains are followed here only; the list of their choices is for those who replay.
+        let mut choices = Vec::new();
+        self.make(&mut next, step, &mut choices, &mut Log(None)).then_some(next)
     }
 
     fn properties(&self) -> Vec<Property<Cluster>> {

@@ -8,7 +8,7 @@ use crate::lun::Kind;
 use crate::node::Node;
 use crate::set::Set;
 use crate::unit::Unit;
-use redline_vocab::{Epoch, Generation, Nexus, NodeId, Serial, Tag};
+use redline_vocab::{Command, Epoch, Generation, Nexus, NodeId, Record, Serial, Tag};
 
 /// A state.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -23,6 +23,8 @@ pub struct State {
     pub left: Left,
     /// What the last step did that a property speaks of.
     pub marks: Marks,
+    /// The last write that took effect. Only in stories: exploration forgets it with the epochs.
+    pub block: Option<Record>,
 }
 
 /// Budgets of the actions that the surroundings choose.
@@ -42,6 +44,16 @@ pub struct Left {
     pub crashes: u8,
     /// Power cycles of the target.
     pub power_cycles: u8,
+}
+
+/// A budget that is never used up.
+pub const UNLIMITED: u8 = u8::MAX;
+
+/// One less in a budget.
+pub fn spend(budget: &mut u8) {
+    if *budget != UNLIMITED {
+        *budget = budget.saturating_sub(1);
+    }
 }
 
 /// Ghost state for V3: tenures by their order.
@@ -105,9 +117,15 @@ impl State {
     /// Renames what grows for ever.
     pub fn canonical(&mut self) {
         self.unit.lun.generation = Generation(0);
+        self.block = None;
         for node in &mut self.nodes {
             node.epoch = Epoch(0);
             node.serial = Serial(0);
+            node.queue.iter_mut().for_each(|operation| forget_numbers(&mut operation.command));
+            node.outstanding.iter_mut().for_each(|(_, operation)| forget_numbers(&mut operation.command));
+        }
+        for wire in &mut self.unit.wires {
+            wire.requests.iter_mut().for_each(|request| forget_numbers(&mut request.command));
         }
         self.close_gaps();
         for nexus in (0u8..).map(Nexus).take(self.unit.wires.len()) {
@@ -225,5 +243,12 @@ impl State {
     /// Whether the target would accept a write of the node now, and its host fence is open (V2).
     pub fn would_write(&self, node: &Node) -> bool {
         node.up && node.fence && !self.unit.lun.table.conflicts(node.nexus, redline_vocab::Name::Write)
+    }
+}
+
+fn forget_numbers(command: &mut Command) {
+    if let Command::Write { record, .. } = command {
+        record.epoch = Epoch(0);
+        record.serial = Serial(0);
     }
 }

@@ -1,12 +1,12 @@
 //! One action of the surroundings, and all that follows from it within the step.
 
-use super::state::{Marks, State};
+use super::state::{Marks, State, spend};
 use super::{Cluster, claims};
 use crate::lun::{Due, Kind, Reaction, Stage, is_preempt_and_abort};
 use crate::node::{Node, Owed, Phase};
 use crate::set::Set;
 use redline_vocab::{
-    Action, Command, Disposition, Event, Extent, Guard, Lba, LossReason, Nexus, NodeId, Record, Serial, Status,
+    Action, Block, Command, Data, Disposition, Event, Extent, Guard, Lba, LossReason, Nexus, NodeId, Record, Serial, Status,
 };
 
 /// Where events of a step go, if anybody wants them: exploration does not.
@@ -82,9 +82,9 @@ impl Cluster {
                 if !state.nodes[at].may_issue() {
                     return false;
                 }
-                let record = Record { writer: node, epoch: state.nodes[at].epoch, serial: Serial(0) };
+                let record = Record { writer: node, epoch: state.nodes[at].epoch, serial: Serial(state.nodes[at].serial.0 + 1) };
                 state.nodes[at].issue(WHERE, record);
-                state.left.writes = state.left.writes.saturating_sub(1);
+                spend(&mut state.left.writes);
                 log.add(|| Event::Issued { node, extent: WHERE, record });
             }
             Action::Send(_) => {
@@ -110,7 +110,7 @@ impl Cluster {
                 if !state.nodes[at].may_challenge(&own) {
                     return false;
                 }
-                state.left.challenges = state.left.challenges.saturating_sub(1);
+                spend(&mut state.left.challenges);
                 log.add(|| Event::Challenged { node });
                 state.nodes[at].challenge(&own, &mut owed);
             }
@@ -125,7 +125,7 @@ impl Cluster {
                 if !state.nodes[at].may_defend() {
                     return false;
                 }
-                state.left.defends = state.left.defends.saturating_sub(1);
+                spend(&mut state.left.defends);
                 log.add(|| Event::Defended { node });
                 state.nodes[at].defend(&own, &mut owed);
             }
@@ -134,7 +134,7 @@ impl Cluster {
                     return false;
                 }
                 state.nodes[at].stalled = true;
-                state.left.stalls = state.left.stalls.saturating_sub(1);
+                spend(&mut state.left.stalls);
                 log.add(|| Event::Stalled { node });
             }
             Action::Wake(_) => {
@@ -171,7 +171,7 @@ impl Cluster {
         let tenure = u8::from(state.access.current_by.is_none()) * super::state::CURRENT;
         state.nodes[at] = Node { up: false, tenure, ..Node::new(nexus) };
         state.forsaken(node);
-        state.left.crashes = state.left.crashes.saturating_sub(1);
+        spend(&mut state.left.crashes);
         log.add(|| Event::Crashed { node });
         if state.unit.wire(nexus).linked {
             state.unit.cut(nexus);
@@ -308,9 +308,11 @@ impl Cluster {
     fn commit(&self, state: &mut State, nexus: Nexus, nth: u8, log: &mut Log<'_>) -> bool {
         let Some(task) = state.nth(nexus, Stage::BackEnd, nth) else { return false };
         let mut due = Vec::new();
+        let written = state.written(task);
         let ended = state.unit.end(task, &mut due);
         match ended.kind {
             Kind::Write { tenure } => {
+                state.block = written.or(state.block);
                 if ended.doomed {
                     state.marks.set(Marks::AFTER_ABORT);
                 }
@@ -344,7 +346,7 @@ impl Cluster {
         let before = state.unit.lun.table;
         let acknowledged = state.unit.lun.waiting.is_empty();
         state.unit.power_cycle();
-        state.left.power_cycles = state.left.power_cycles.saturating_sub(1);
+        spend(&mut state.left.power_cycles);
         if before.aptpl && acknowledged {
             let kept = before == state.unit.lun.table;
             if !kept {
@@ -365,7 +367,10 @@ impl Cluster {
                 Due::TableChanged => log.add(|| Event::TableChanged { view: state.unit.lun.view() }),
                 Due::TablePersisted => log.add(|| Event::TablePersisted),
                 Due::Replied(nexus, tag, answer) => {
-                    let reply = state.unit.lun.reply(answer);
+                    let mut reply = state.unit.lun.reply(answer);
+                    if let Data::Blocks(blocks) = &mut reply.data {
+                        blocks.push(state.block.map_or(Block::Blank, Block::Of));
+                    }
                     log.add(|| Event::Replied { nexus, tag, reply: reply.clone() });
                     state.unit.reply(nexus, tag, reply);
                 }
@@ -375,6 +380,16 @@ impl Cluster {
 }
 
 impl State {
+    /// What the task writes, as its node remembers it; a node that has given it up remembers nothing.
+    fn written(&self, task: usize) -> Option<Record> {
+        let task = &self.unit.lun.tasks[task];
+        let mut sent = self.nodes.iter().filter(|node| node.nexus == task.nexus).flat_map(|node| &node.outstanding);
+        match sent.find(|(tag, _)| *tag == task.tag)?.1.command {
+            Command::Write { record, .. } => Some(record),
+            _ => None,
+        }
+    }
+
     /// The nexus's nth task at this stage, oldest first.
     pub(super) fn nth(&self, nexus: Nexus, stage: Stage, nth: u8) -> Option<usize> {
         let tasks = self.unit.lun.tasks.iter().enumerate();
