@@ -20,7 +20,7 @@ impl Subject for Cluster {
         let (choices, events) = self.events(before, *action);
         let question = match action {
             Move::Exchange(node) => self.question(before, *node),
-            Move::Single(..) | Move::Write(_) | Move::Land(_) => None,
+            Move::Single(..) | Move::Write(_) | Move::Land(_) | Move::Timeout(_) => None,
         };
         Step { text: tell(*action, question.as_ref(), &events), choices, events }
     }
@@ -54,6 +54,7 @@ fn tell(action: Move, question: Option<&Command>, events: &[Event]) -> String {
     let mut text = match action {
         Move::Exchange(node) => format!("{node} {}", exchange(question, events)),
         Move::Write(node) => format!("{node} issues a write, which goes into the transport"),
+        Move::Timeout(node) => format!("{node} gets no answer to an aborted command and drops its connection"),
         Move::Land(nexus) => format!("the task of {nexus} goes to the back end and takes effect"),
         Move::Single(action, _) => single(action, events),
     };

@@ -58,6 +58,7 @@ enum Entry {
     Issue(NodeId),
     Login(NodeId),
     Expire(Nexus, u32),
+    Timeout(Nexus, u32),
     Inject(u32),
     Heal(u32),
 }
@@ -130,6 +131,8 @@ pub fn setup(scenario: &Scenario, quirks: Quirks) -> Arc<Setup> {
 
 /// Time between the break of a connection and the next attempt to log in.
 const RECONNECT: u64 = 300_000;
+/// An initiator waits this long for the answer to a command (R13).
+const COMMAND_TIMEOUT: u64 = 10_000_000;
 /// After this time it is looked again whether a fault can happen.
 const POSTPONED: u64 = 1_000_000;
 /// A run that makes no progress any more ends here, virtual time.
@@ -298,6 +301,11 @@ impl<S: FnMut(Micros, &Event)> Run<'_, S> {
             Event::ConnectionLost { nexus } => self.reconnect(*nexus),
             Event::LoggedIn { nexus, .. } => self.links[usize::from(nexus.0)] += 1,
             Event::Restarted { node } => self.log_in_soon(*node),
+            // R13: with TAS = 0 nobody answers an aborted command; the initiator's timeout drops the connection.
+            Event::Aborted { nexus, .. } if self.world.wire(*nexus).up => {
+                let link = self.links[usize::from(nexus.0)];
+                self.enter(self.now + COMMAND_TIMEOUT, Entry::Timeout(*nexus, link));
+            }
             Event::PoweredOn { .. } => {
                 for node in (0..self.scenario.cluster.nodes).map(NodeId) {
                     let nexus = self.world.nexus_of(node);
@@ -383,6 +391,11 @@ impl<S: FnMut(Micros, &Event)> Run<'_, S> {
             Entry::Expire(nexus, link) => {
                 if self.links[usize::from(nexus.0)] == link {
                     self.act(Action::Expire(nexus));
+                }
+            }
+            Entry::Timeout(nexus, link) => {
+                if self.links[usize::from(nexus.0)] == link {
+                    self.act(Action::Break(nexus));
                 }
             }
             Entry::Inject(at) => self.inject(at),

@@ -16,14 +16,16 @@ pub enum Move {
     Exchange(NodeId),
     /// A write is issued and sent at once.
     Write(NodeId),
+    /// A command of the node can have no answer any more (it was aborted): its timeout drops the connection.
+    Timeout(NodeId),
     /// The only task of the nexus in the task set goes to the back end and takes effect.
     Land(Nexus),
 }
 
 /// Names of the kinds of moves, in the order of [`Move::kind`].
-pub const KINDS: [&str; 22] = [
+pub const KINDS: [&str; 23] = [
     "issue", "send", "dispatch", "submit", "commit", "receive", "challenge", "wait-over", "defend", "stall", "wake",
-    "crash", "restart", "break", "expire", "login", "power-cycle", "persist", "command", "exchange", "write", "land",
+    "crash", "restart", "break", "expire", "login", "power-cycle", "persist", "command", "exchange", "write", "land", "timeout",
 ];
 
 impl Move {
@@ -54,6 +56,7 @@ impl Move {
             Move::Exchange(_) => 19,
             Move::Write(_) => 20,
             Move::Land(_) => 21,
+            Move::Timeout(_) => 22,
         }
     }
 
@@ -79,6 +82,14 @@ impl Cluster {
         state.marks = Marks::default();
         let possible = match step {
             Move::Single(action, reading) => take(state, action, reading, log),
+            Move::Timeout(node) => {
+                // Not one of the faults that are counted.
+                let breaks = state.left.breaks;
+                let nexus = state.nodes[usize::from(node.0)].nexus;
+                let taken = take(state, Action::Break(nexus), 0, log);
+                state.left.breaks = breaks;
+                taken
+            }
             Move::Write(node) => take(state, Action::Issue(node), 0, log) && take(state, Action::Send(node), 0, log),
             Move::Land(nexus) => {
                 let nth = state.count(nexus, Stage::BackEnd);
@@ -216,6 +227,9 @@ impl Cluster {
             if self.exchanges(state, id) {
                 out.push(Move::Exchange(id));
             }
+            if node.runs() && state.waits_in_vain(node) {
+                out.push(Move::Timeout(id));
+            }
             let empty = node.queue.is_empty() && self.bounds.queue > 0;
             if node.flows() && empty && state.left.writes > 0 {
                 out.push(Move::Write(id));
@@ -262,6 +276,20 @@ impl Cluster {
 }
 
 impl State {
+    /// R13: whether the node, on a connection that is up, waits for an answer that nobody will give.
+    fn waits_in_vain(&self, node: &crate::node::Node) -> bool {
+        let wire = self.unit.wire(node.nexus);
+        let lun = &self.unit.lun;
+        let alive = |tag: &redline_vocab::Tag| {
+            wire.requests.iter().any(|request| request.tag == *tag)
+                || wire.replies.iter().any(|(answered, _)| answered == tag)
+                || lun.tasks.iter().any(|task| task.wanted && (task.nexus, task.tag) == (node.nexus, *tag))
+                || lun.waiting.iter().any(|waiting| (waiting.nexus, waiting.tag) == (node.nexus, *tag))
+        };
+        let mut waits = node.asked.iter().chain(node.outstanding.iter().map(|(tag, _)| tag));
+        wire.linked && !waits.all(alive)
+    }
+
     /// The nexus's tasks at this stage.
     pub(super) fn count(&self, nexus: Nexus, stage: Stage) -> u8 {
         let tasks = self.unit.lun.tasks.iter();

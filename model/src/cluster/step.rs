@@ -33,6 +33,7 @@ impl Cluster {
             Action::Break(nexus) => {
                 let linked = state.unit.wire(nexus).linked;
                 if linked {
+                    spend(&mut state.left.breaks);
                     state.unit.cut(nexus);
                     log.add(|| Event::ConnectionLost { nexus });
                 }
