@@ -4,6 +4,7 @@ mod access;
 pub mod cluster;
 pub mod lun;
 pub mod node;
+pub mod reservations;
 mod set;
 mod table;
 

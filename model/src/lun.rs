@@ -53,6 +53,8 @@ pub struct Task {
     pub stage: Stage,
     /// Whether anybody still waits for its answer: not after an abort or the loss of its nexus.
     pub wanted: bool,
+    /// PREEMPT AND ABORT has ended a write that the back end has: what is taken later goes after it.
+    pub condemned: bool,
     /// PREEMPT AND ABORT has answered GOOD to its end: F1 says that it must not take effect.
     pub doomed: bool,
 }
@@ -258,6 +260,7 @@ impl Lun {
                 kind: *kind,
                 stage: Stage::TaskSet,
                 wanted: true,
+                condemned: false,
                 doomed: false,
             }),
             Reaction::Done(change) => self.change(rules, nexus, tag, change, due),
@@ -274,6 +277,9 @@ impl Lun {
                 }
             }
             self.end_tasks(change.aborts, due);
+            if rules.design.has(Guard::AbortQuiesces) {
+                self.condemn(change.aborts);
+            }
             let at_back_end = self.tasks.iter().filter(|task| change.aborts.has(task.nexus));
             awaited.extend(at_back_end.map(|task| (task.nexus, task.tag)));
         }
@@ -314,11 +320,25 @@ impl Lun {
         });
     }
 
-    /// GOOD to PREEMPT AND ABORT is on its way: what its victims have under way must not land.
+    /// GOOD to PREEMPT AND ABORT is on its way: what its victims have under way must not land. Where GOOD had
+    /// to wait, what was under way has ended by then, and what the target has taken since it took lawfully.
     fn doom(&mut self, victims: Set) {
         for task in self.tasks.iter_mut().filter(|task| victims.has(task.nexus)) {
             task.doomed = true;
         }
+    }
+
+    /// Writes of these nexuses that the back end has are the last things before a barrier.
+    fn condemn(&mut self, victims: Set) {
+        for task in self.tasks.iter_mut().filter(|task| victims.has(task.nexus)) {
+            task.condemned |= matches!(task.kind, Kind::Write { .. });
+        }
+    }
+
+    /// Whether nothing may go to the back end now: it still has writes that PREEMPT AND ABORT has ended. Without
+    /// this a later owner, whose own takeover had nothing to wait for, could be overtaken by them.
+    pub fn is_barred(&self) -> bool {
+        self.tasks.iter().any(|task| task.condemned)
     }
 
     /// The task with this tag at this stage.
@@ -348,7 +368,6 @@ impl Lun {
             waiting.awaited.retain(|awaited| *awaited != (ended.nexus, ended.tag));
             if waiting.awaited.is_empty() && waited > 0 {
                 let waiting = self.waiting.remove(at);
-                self.doom(waiting.aborts);
                 due.push(Due::Replied(waiting.nexus, waiting.tag, Answer::Status(Status::Good)));
             } else {
                 at += 1;

@@ -193,9 +193,18 @@ impl Target {
         self.quirks.has(Quirk::LoginBeforeQuiet) || self.at_back_end(nexus).next().is_none()
     }
 
-    /// The nexus's tasks in the task set, oldest first.
+    /// The nexus's tasks that may go to the back end now, oldest first: those in the task set, and none
+    /// while [`Target::is_barred`].
     pub fn waiting(&self, nexus: Nexus) -> impl Iterator<Item = Tag> + '_ {
-        self.ports.get(usize::from(nexus.0)).into_iter().flat_map(|port| port.at(Stage::TaskSet))
+        let port = self.ports.get(usize::from(nexus.0)).filter(|_| !self.is_barred());
+        port.into_iter().flat_map(|port| port.at(Stage::TaskSet))
+    }
+
+    /// Whether the back end still has writes that PREEMPT AND ABORT ended. What was taken since goes
+    /// after them, also where its sender's own takeover had nothing to wait for: otherwise a second takeover
+    /// right after the first would be overtaken by writes that the first one ended.
+    pub fn is_barred(&self) -> bool {
+        self.ports.iter().any(|port| port.tasks.iter().any(|task| task.condemned))
     }
 
     /// The nexus's tasks that the back end has not finished, oldest first; unwanted ones included.
@@ -310,7 +319,13 @@ impl Target {
         if port.tasks.len() >= room {
             return self.respond(nexus, tag, Reply::of(Status::TaskSetFull), out);
         }
-        port.tasks.push(Task { tag, command, stage: Stage::TaskSet, wanted: true });
+        port.tasks.push(Task {
+            tag,
+            command,
+            stage: Stage::TaskSet,
+            wanted: true,
+            condemned: false,
+        });
         out.push(Effect::Event(Event::Dispatched { nexus, tag, disposition: Disposition::Enabled }));
     }
 
@@ -431,6 +446,7 @@ impl Target {
         if self.quirks.has(Quirk::AbortIgnored) {
             return waits_for;
         }
+        let barrier = !self.quirks.has(Quirk::AbortBeforeQuiet);
         for &victim in victims {
             let port = self.port(victim);
             // TAS = 0: no answer to the commands, but the nexus hears that they are gone.
@@ -439,6 +455,12 @@ impl Target {
             }
             drop_tasks(port, victim, out);
             waits_for.extend(port.tasks.iter().map(|task| (victim, task.tag)));
+            if !barrier {
+                continue;
+            }
+            for task in &mut port.tasks {
+                task.condemned |= matches!(task.command, Command::Write { .. });
+            }
         }
         waits_for
     }

@@ -22,6 +22,8 @@ pub(super) struct Task {
     /// False once it was aborted or its nexus was lost: nobody hears of it any more, but what the
     /// back end already has may still change the medium.
     pub(super) wanted: bool,
+    /// A write that PREEMPT AND ABORT ended while the back end had it.
+    pub(super) condemned: bool,
 }
 
 /// One I_T nexus as the target sees it.

@@ -157,6 +157,22 @@ impl LunPart {
         true
     }
 
+    fn submitted(&self, state: &mut LunState, nexus: Nexus, tag: Tag) -> bool {
+        if state.unit.lun.task(nexus, tag, Stage::TaskSet).is_none() {
+            return false;
+        }
+        if state.unit.lun.is_barred() {
+            // Only what has failed, unseen, can have lifted the barrier.
+            if !state.failing || !state.unit.lun.waiting.is_empty() {
+                return false;
+            }
+            state.unit.lun.tasks.retain(|task| !task.condemned);
+        }
+        let at = state.unit.lun.task(nexus, tag, Stage::TaskSet);
+        at.into_iter().for_each(|at| state.unit.lun.submit(at));
+        true
+    }
+
     fn committed(&self, state: &mut LunState, nexus: Nexus, tag: Tag) -> bool {
         let Some(at) = state.unit.lun.task(nexus, tag, Stage::BackEnd) else { return false };
         let task = state.unit.lun.tasks[at];
@@ -298,13 +314,7 @@ impl Part for LunPart {
             Event::Dispatched { nexus, tag, disposition } => {
                 self.in_range(*nexus) && self.dispatched(state, *nexus, *tag, *disposition, forks)
             }
-            Event::Submitted { nexus, tag } => match state.unit.lun.task(*nexus, *tag, Stage::TaskSet) {
-                Some(at) => {
-                    state.unit.lun.submit(at);
-                    true
-                }
-                None => false,
-            },
+            Event::Submitted { nexus, tag } => self.submitted(state, *nexus, *tag),
             Event::Committed { nexus, tag } => self.committed(state, *nexus, *tag),
             Event::Replied { .. } => self.replied(state, event),
             Event::TablePersisted => {

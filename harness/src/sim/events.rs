@@ -420,6 +420,9 @@ impl<S: FnMut(Micros, &Event)> Run<'_, S> {
     }
 
     fn submit(&mut self, nexus: Nexus) {
+        if self.world.target().is_barred() {
+            return self.enter(self.now + 1_000, Entry::Submit(nexus));
+        }
         let waiting = self.world.target().waiting(nexus).count() as u64;
         if waiting > 0 {
             let nth = self.storage.below(waiting) as u8;

@@ -8,7 +8,7 @@
 //! arbitrating node with its answer, a write that is issued and sent at once. Chains add no state
 //! that single choices do not reach. They make stories short.
 
-mod claims;
+pub mod claims;
 mod moves;
 mod state;
 mod step;
@@ -78,6 +78,11 @@ impl Cluster {
         Cluster { design, bounds, readings, keys, nexuses: bounds.nodes * lives }
     }
 
+    /// No nodes: as many raw initiators, which send what they are told to.
+    pub(crate) fn raw(design: Design, bounds: Bounds, readings: Readings) -> Cluster {
+        Cluster { design, bounds, readings, keys: Vec::new(), nexuses: bounds.nodes }
+    }
+
     /// The guards that hold.
     pub fn design(&self) -> Design {
         self.design
@@ -88,7 +93,7 @@ impl Cluster {
         self.bounds
     }
 
-    fn rules(&self) -> Rules {
+    pub(crate) fn rules(&self) -> Rules {
         Rules { design: self.design, blocks: 1, limits: false }
     }
 
@@ -116,6 +121,9 @@ impl Cluster {
         let mut nodes = Vec::new();
         for at in 0..self.bounds.nodes {
             unit.login(Nexus(at));
+            if self.keys.is_empty() {
+                continue;
+            }
             let mut node = Node::new(Nexus(at));
             node.connected = true;
             node.tenure = state::CURRENT;
@@ -126,7 +134,7 @@ impl Cluster {
     }
 
     /// The reactions that are explored, from all that the relation allows.
-    fn chosen(&self, reactions: &mut Vec<Reaction>) {
+    pub(crate) fn chosen(&self, reactions: &mut Vec<Reaction>) {
         if self.readings == Readings::Every || reactions.len() < 2 {
             return;
         }

@@ -195,7 +195,8 @@ impl Cluster {
             if !state.unit.wire(nexus).linked && state.unit.lun.sessions.has(nexus) {
                 single(Action::Expire(nexus));
             }
-            for nth in 0..state.count(nexus, Stage::TaskSet) {
+            let open = if state.unit.lun.is_barred() { 0 } else { state.count(nexus, Stage::TaskSet) };
+            for nth in 0..open {
                 single(Action::Submit { nexus, nth });
             }
             for nth in 0..state.count(nexus, Stage::BackEnd) {
@@ -236,7 +237,7 @@ impl Cluster {
             }
         }
         for nexus in (0..self.nexuses).map(Nexus) {
-            if state.count(nexus, Stage::TaskSet) == 1 {
+            if state.count(nexus, Stage::TaskSet) == 1 && !state.unit.lun.is_barred() {
                 out.push(Move::Land(nexus));
             }
         }

@@ -58,8 +58,9 @@ impl Cluster {
                 }
                 behind
             }
-            // Raw commands are for `reservations`.
-            Action::Command(..) => false,
+            Action::Command(nexus, command) => self.command(state, nexus, command, log),
+            Action::Receive(node) if state.nodes.is_empty() => self.receive_raw(state, Nexus(node.0), log),
+            Action::Login(node) if state.nodes.is_empty() => self.login_raw(state, node, log),
             Action::Issue(node)
             | Action::Send(node)
             | Action::Receive(node)
@@ -72,6 +73,40 @@ impl Cluster {
             | Action::Restart(node)
             | Action::Login(node) => self.node_acts(state, node, action, log),
         }
+    }
+
+    /// An initiator without arbitration logic sends a command. Its writes are of no tenure that could be old.
+    fn command(&self, state: &mut State, nexus: Nexus, command: Command, log: &mut Log<'_>) -> bool {
+        let may = state.nodes.is_empty() && state.unit.wire(nexus).linked;
+        if may {
+            let tag = state.next_tag(nexus);
+            state.unit.send(nexus, tag, command, super::state::CURRENT);
+            log.add(|| Event::Sent { nexus, tag, command });
+        }
+        may
+    }
+
+    fn receive_raw(&self, state: &mut State, nexus: Nexus, log: &mut Log<'_>) -> bool {
+        let replies = &mut state.unit.wire_mut(nexus).replies;
+        if replies.is_empty() {
+            return false;
+        }
+        let (tag, reply) = replies.remove(0);
+        log.add(|| Event::Received { nexus, tag, reply });
+        true
+    }
+
+    fn login_raw(&self, state: &mut State, node: NodeId, log: &mut Log<'_>) -> bool {
+        let nexus = Nexus(node.0);
+        let may = !state.unit.wire(nexus).linked && state.unit.lun.accepts_login(self.rules(), nexus);
+        if may {
+            if state.unit.lun.sessions.has(nexus) {
+                self.lose_nexus(state, nexus, log);
+            }
+            state.unit.login(nexus);
+            log.add(|| Event::LoggedIn { node, nexus });
+        }
+        may
     }
 
     fn node_acts(&self, state: &mut State, node: NodeId, action: Action, log: &mut Log<'_>) -> bool {
@@ -299,7 +334,9 @@ impl Cluster {
     }
 
     fn submit(&self, state: &mut State, nexus: Nexus, nth: u8, log: &mut Log<'_>) -> bool {
-        let Some(task) = state.nth(nexus, Stage::TaskSet, nth) else { return false };
+        let Some(task) = state.nth(nexus, Stage::TaskSet, nth).filter(|_| !state.unit.lun.is_barred()) else {
+            return false;
+        };
         state.unit.lun.submit(task);
         let tag = state.unit.lun.tasks[task].tag;
         log.add(|| Event::Submitted { nexus, tag });
@@ -323,7 +360,7 @@ impl Cluster {
             }
             Kind::Read if ended.wanted => {
                 let node = self.node_of(nexus);
-                if state.nodes[usize::from(node.0)].phase == Phase::Mount {
+                if state.nodes.get(usize::from(node.0)).is_some_and(|node| node.phase == Phase::Mount) {
                     state.accessed(node);
                 }
             }

@@ -2,7 +2,7 @@
 //! changes the medium.
 //!
 //! The idea: when the table changes under a PREEMPT AND ABORT, note who was removed; when its GOOD goes out,
-//! mark every command of theirs that is under way. A marked write that commits breaks the promise. Commands that
+//! mark every command of theirs that was under way. A marked write that commits breaks the promise. Commands that
 //! the target had not yet taken are held off by the reservation alone, so that their marks are lifted when the
 //! nexus registers again or no reservation is left: from then on it may write, and the target cannot tell when a
 //! command was sent.
@@ -27,6 +27,8 @@ struct Pending {
     nexus: Nexus,
     tag: Tag,
     removed: Nexuses,
+    /// Number of the event at which the table changed: what the target took later, it took lawfully.
+    changed: u64,
     /// Writes of the removed that were under way when the table changed.
     writes: bool,
 }
@@ -40,6 +42,14 @@ impl Nexuses {
 
     fn add(&mut self, nexus: Nexus) {
         self.0[usize::from(nexus.0 >> 6)] |= 1 << (nexus.0 & 63);
+    }
+
+    fn keep(&mut self, wanted: impl Fn(Nexus) -> bool) {
+        for nexus in (0..=u8::MAX).map(Nexus) {
+            if self.has(nexus) && !wanted(nexus) {
+                self.0[usize::from(nexus.0 >> 6)] &= !(1 << (nexus.0 & 63));
+            }
+        }
     }
 
     const fn has(&self, nexus: Nexus) -> bool {
@@ -60,17 +70,25 @@ impl AbortIsFinal {
                 else {
                     return;
                 };
-                let removed = pending.removed;
+                let (removed, changed) = (pending.removed, pending.changed);
                 let (table, under_way) = ledger.table_and_commands();
                 let refuses = table.reservation.is_some();
                 for entry in under_way.filter(|entry| removed.has(entry.nexus)) {
-                    if refuses || entry.stage != Stage::Transport {
+                    let dead = match entry.stage {
+                        Stage::Transport => refuses,
+                        _ => entry.dispatched < changed,
+                    };
+                    if dead {
                         entry.killed_by = Some(seq);
                     }
                 }
             }
             Event::TableChanged { view } => {
                 let (table, under_way) = ledger.table_and_commands();
+                // Who registers again before GOOD is no longer one of the removed.
+                for pending in &mut self.pending {
+                    pending.removed.keep(|nexus| key_of(view, nexus).is_none());
+                }
                 for entry in
                     under_way.filter(|entry| entry.stage == Stage::Transport && entry.killed_by.is_some())
                 {
@@ -102,7 +120,13 @@ impl AbortIsFinal {
                     .under_way()
                     .any(|entry| removed.has(entry.nexus) && matches!(entry.command, Command::Write { .. }));
                 self.pending.retain(|one| one.nexus != entry.nexus);
-                self.pending.push(Pending { nexus: entry.nexus, tag: entry.tag, removed, writes });
+                self.pending.push(Pending {
+                    nexus: entry.nexus,
+                    tag: entry.tag,
+                    removed,
+                    changed: scene.seq,
+                    writes,
+                });
             }
             Event::Replied { nexus, tag, reply } => {
                 let Some(at) = self.pending.iter().position(|one| one.nexus == *nexus && one.tag == *tag)
