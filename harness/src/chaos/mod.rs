@@ -10,10 +10,12 @@ use crate::conform::{Coverage, Judge, Judgement, Options as Judging, Verdict};
 use crate::scenario::Scenario;
 use crate::sim::events::{self, Totals};
 use crate::sim::plan::Plan;
+use crate::sim::raw;
 use rayon::prelude::*;
 use redline_properties::monitor::Witness;
-use redline_traces::{Arm, Footer, Header, Initiators, TraceFile, Visibility};
+use redline_traces::{Arm, Footer, Header, Initiators, TraceFile, Visibility, Writer};
 use redline_vocab::{Event, FaultKind, Micros, Quirks};
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::io;
 use std::path::Path;
@@ -31,6 +33,8 @@ pub struct Options {
     pub runs: u64,
     /// Bugs planted in the fabric beside those that the scenario's design asks for.
     pub quirks: Quirks,
+    /// Who issues the commands.
+    pub initiators: Initiators,
     /// Failing runs that are kept; the rest is counted.
     pub keep: usize,
 }
@@ -178,82 +182,108 @@ impl Summary {
 }
 
 /// The header of a trace of this run.
-pub fn header(scenario: &Scenario, seed: u64, quirks: Quirks) -> Header {
-    let nexuses = events::setup(scenario, quirks).nexuses();
+pub fn header(scenario: &Scenario, initiators: Initiators, seed: u64, quirks: Quirks) -> Header {
+    let guests = initiators == Initiators::Guests;
+    let nexuses = if guests { events::setup(scenario, quirks).nexuses() } else { scenario.cluster.nodes };
     Header {
         redline: env!("CARGO_PKG_VERSION").to_owned(),
         arm: Arm::Simulation,
         visibility: Visibility::Internal,
-        initiators: Initiators::Guests,
+        initiators,
         scenario: scenario.name.clone(),
         seed: seed.to_string(),
         nodes: scenario.cluster.nodes,
         nexuses,
-        blocks: scenario.array.blocks,
-        keys: scenario.keys(),
+        blocks: if guests { scenario.array.blocks } else { raw::BLOCKS },
+        keys: if guests { scenario.keys() } else { Vec::new() },
         design: scenario.design,
         quirks,
     }
 }
 
-/// Runs one plan and judges it. `quirks` are planted beside those of the design.
-///
-/// # Panics
-/// If the scenario describes a world that the model does not have; its checks rule that out.
-pub fn run(scenario: &Scenario, plan: Plan, quirks: Quirks, stop: &AtomicBool) -> Judged {
-    record(scenario, plan, quirks, stop, |_, _| {})
+/// A run that can be made again.
+#[derive(Clone, Copy, Debug)]
+pub struct Run<'a> {
+    /// In which world.
+    pub scenario: &'a Scenario,
+    /// Under which plan. Raw initiators take no more of it than the seed and the number of events.
+    pub plan: &'a Plan,
+    /// Who issues the commands.
+    pub initiators: Initiators,
+    /// Bugs planted beside those of the design.
+    pub quirks: Quirks,
 }
 
-/// As [`run`], and shows every event to a sink as well.
-///
-/// # Panics
-/// As [`run`].
-pub fn record(
-    scenario: &Scenario,
-    plan: Plan,
-    quirks: Quirks,
-    stop: &AtomicBool,
-    mut sink: impl FnMut(Micros, &Event),
-) -> Judged {
-    let quirks = scenario.quirks().iter().fold(quirks, Quirks::with);
-    let options = Judging { states_max: STATES_MAX, owner_within: Some(scenario.chaos.recovery) };
-    let mut judge = Judge::new(&header(scenario, plan.seed, quirks), options)
-        .expect("a scenario that was read describes a world that the model has");
-    let setup = events::setup(scenario, quirks);
-    let mut seq = 0;
-    let totals = events::run(scenario, &plan, &setup, &|| stop.load(Ordering::Relaxed), |at, event| {
-        seq += 1;
-        judge.see(seq, at, event);
-        sink(at, event);
-    });
-    let judgement = judge.finish(!totals.cut).expect("powering on is an event, so there is one");
-    Judged { plan, totals, judgement }
-}
+impl Run<'_> {
+    fn all_quirks(&self) -> Quirks {
+        self.scenario.quirks().iter().fold(self.quirks, Quirks::with)
+    }
 
-/// Runs a plan again and records it.
-///
-/// # Errors
-/// What the operating system says.
-pub fn record_to(
-    scenario: &Scenario,
-    plan: &Plan,
-    quirks: Quirks,
-    path: &Path,
-) -> io::Result<Footer> {
-    let all = scenario.quirks().iter().fold(quirks, Quirks::with);
-    let mut file = TraceFile::create(path, &header(scenario, plan.seed, all))?;
-    let failed = std::cell::RefCell::new(None);
-    let setup = events::setup(scenario, all);
-    events::run(scenario, plan, &setup, &|| failed.borrow().is_some(), |at, event| {
-        if failed.borrow().is_none()
-            && let Err(error) = file.record(at, event)
-        {
-            *failed.borrow_mut() = Some(error);
+    /// The header of its trace.
+    pub fn header(&self) -> Header {
+        header(self.scenario, self.initiators, self.plan.seed, self.all_quirks())
+    }
+
+    /// Makes the run and shows every event to the sink.
+    pub fn make(&self, stop: &dyn Fn() -> bool, sink: impl FnMut(Micros, &Event)) -> Totals {
+        let quirks = self.all_quirks();
+        match self.initiators {
+            Initiators::Guests => {
+                events::run(self.scenario, self.plan, &events::setup(self.scenario, quirks), stop, sink)
+            }
+            Initiators::Raw => {
+                let setup = raw::setup(self.scenario, quirks);
+                raw::run(&setup, self.plan.seed, self.plan.events_min, stop, sink)
+            }
         }
-    });
-    match failed.into_inner() {
-        Some(error) => Err(error),
-        None => file.commit(),
+    }
+
+    /// Makes the run and judges it.
+    ///
+    /// # Panics
+    /// If the scenario describes a world that the model does not have; its checks rule that out.
+    pub fn judge(&self, stop: &AtomicBool) -> Judged {
+        let within = Some(self.scenario.chaos.recovery).filter(|_| self.initiators == Initiators::Guests);
+        let options = Judging { states_max: STATES_MAX, owner_within: within };
+        let mut judge = Judge::new(&self.header(), options)
+            .expect("a scenario that was read describes a world that the model has");
+        let mut seq = 0;
+        let totals = self.make(&|| stop.load(Ordering::Relaxed), |at, event| {
+            seq += 1;
+            judge.see(seq, at, event);
+        });
+        let judgement = judge.finish(!totals.cut).expect("powering on is an event, so there is one");
+        Judged { plan: self.plan.clone(), totals, judgement }
+    }
+
+    /// Makes the run and records it in a file.
+    ///
+    /// # Errors
+    /// What the operating system says; then there is no file.
+    pub fn record_to(&self, path: &Path) -> io::Result<Footer> {
+        let mut file = TraceFile::create(path, &self.header())?;
+        let failed = RefCell::new(None);
+        self.make(&|| failed.borrow().is_some(), |at, event| {
+            if failed.borrow().is_none()
+                && let Err(error) = file.record(at, event)
+            {
+                *failed.borrow_mut() = Some(error);
+            }
+        });
+        match failed.into_inner() {
+            Some(error) => Err(error),
+            None => file.commit(),
+        }
+    }
+
+    /// Makes the run and records it in memory.
+    ///
+    /// # Panics
+    /// Never: memory does not fail to be written.
+    pub fn record(&self) -> Vec<u8> {
+        let mut writer = Writer::new(Vec::new(), &self.header()).expect("memory can be written");
+        self.make(&|| false, |at, event| writer.record(at, event).expect("memory can be written"));
+        writer.finish().expect("memory can be written").0
     }
 }
 
@@ -271,8 +301,9 @@ pub fn campaign(
             if stop.load(Ordering::Relaxed) {
                 return Summary { cut: true, ..Summary::nothing() };
             }
-            let plan = Plan::draw(scenario, options.seed.wrapping_add(nth));
-            let judged = run(scenario, plan, options.quirks, stop);
+            let plan = &Plan::draw(scenario, options.seed.wrapping_add(nth));
+            let run = Run { scenario, plan, initiators: options.initiators, quirks: options.quirks };
+            let judged = run.judge(stop);
             done(count.fetch_add(1, Ordering::Relaxed) + 1);
             Summary::of(judged)
         })

@@ -7,6 +7,7 @@
 mod disk;
 pub mod events;
 pub mod plan;
+pub mod raw;
 #[cfg(test)]
 mod tests;
 mod wire;
