@@ -1,9 +1,11 @@
 //! The laboratory: what joins model, fabric, traces and judges.
 
+pub mod case;
 pub mod catalogue;
 pub mod chaos;
 pub mod check;
 pub mod conform;
+pub mod jobs;
 pub mod lockstep;
 pub mod record;
 pub mod replay;

@@ -197,7 +197,9 @@ impl Lun {
             Command::Read(extent) | Command::Write { extent, .. } => Some(extent),
             Command::SynchronizeCache | Command::PrIn(_) | Command::PrOut(_) | Command::Other(_) => None,
         };
-        if extent.is_some_and(|extent| u128::from(extent.lba.0) + u128::from(extent.blocks) > rules.blocks.into()) {
+        if extent
+            .is_some_and(|extent| u128::from(extent.lba.0) + u128::from(extent.blocks) > rules.blocks.into())
+        {
             return out.push(Reaction::Refused(Status::CheckCondition(Sense::LBA_OUT_OF_RANGE)));
         }
         if rules.limits && is_medium_access(command) {
@@ -241,7 +243,9 @@ impl Lun {
     /// F1 asks for it: GOOD to PREEMPT AND ABORT comes after the back end is done with the victims.
     fn must_wait(&self, rules: Rules, change: &Change) -> bool {
         let busy = |task: &Task| task.stage == Stage::BackEnd && change.aborts.has(task.nexus);
-        rules.design.has(Guard::AbortTasks) && rules.design.has(Guard::AbortQuiesces) && self.tasks.iter().any(busy)
+        rules.design.has(Guard::AbortTasks)
+            && rules.design.has(Guard::AbortQuiesces)
+            && self.tasks.iter().any(busy)
     }
 
     /// Carries a reaction out, and adds what is owed then.
@@ -500,9 +504,10 @@ impl Lun {
         let data = match answer {
             Answer::Status(status) => return Reply::of(status),
             Answer::Blocks => Data::Blocks(Vec::new()),
-            Answer::Shown(PrIn::ReadKeys) => {
-                Data::Keys { generation, keys: registered.iter().map(|nexus| self.table.key(nexus)).collect() }
-            }
+            Answer::Shown(PrIn::ReadKeys) => Data::Keys {
+                generation,
+                keys: registered.iter().map(|nexus| self.table.key(nexus)).collect(),
+            },
             Answer::Shown(PrIn::ReadReservation) => Data::Reservation { generation, held: self.held() },
             Answer::Shown(PrIn::ReportCapabilities) => Data::Capabilities(Capabilities {
                 crh: true,

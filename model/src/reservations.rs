@@ -11,8 +11,8 @@ use crate::cluster::{Bounds, Cluster, Left, Log, Marks, Readings, State};
 use crate::lun::Stage;
 use crate::table::Table;
 use redline_vocab::{
-    Action, Command, Design, Epoch, Event, Extent, Guard, Key, Lba, Name, Nexus, NodeId, PrOut, PrType, Record,
-    Serial, ServiceAction,
+    Action, Command, Design, Epoch, Event, Extent, Guard, Key, Lba, Name, Nexus, NodeId, PrOut, PrType,
+    Record, Serial, ServiceAction,
 };
 use stateright::{Model, Property};
 
@@ -194,7 +194,13 @@ impl Reservations {
     }
 
     /// Takes a move in place; adds the choices that it consists of.
-    pub fn make(&self, state: &mut State, step: Move, choices: &mut Vec<(Action, u8)>, log: &mut Log<'_>) -> bool {
+    pub fn make(
+        &self,
+        state: &mut State,
+        step: Move,
+        choices: &mut Vec<(Action, u8)>,
+        log: &mut Log<'_>,
+    ) -> bool {
         state.marks = Marks::default();
         let wanted: Vec<(Action, u8)> = match step {
             Move::Order(nexus, order, reading) => {
@@ -253,6 +259,17 @@ impl Reservations {
         (choices, events)
     }
 
+    /// The events of a run along these choices, as [`Cluster::story`] tells them. It begins with what takes away the power
+    /// on attention. `None` if a choice is not possible.
+    pub fn story(&self, choices: &[(Action, u8)]) -> Option<Vec<Event>> {
+        let probe = Command::Other(Name::TestUnitReady);
+        let opening = self.nexuses().flat_map(|nexus| {
+            [Action::Command(nexus, probe), Action::Dispatch(nexus), Action::Receive(NodeId(nexus.0))]
+        });
+        let all: Vec<(Action, u8)> = opening.map(|action| (action, 0)).chain(choices.iter().copied()).collect();
+        self.base.story(&all)
+    }
+
     /// Powered on, everybody logged in; the power on attention has been reported.
     pub fn initial(&self) -> State {
         let mut state = self.base.initial();
@@ -276,7 +293,11 @@ impl Reservations {
         // A wrong key, and whatever a stranger asks for, is refused.
         let wrong = if own == KEYS[0] { KEYS[1] } else { KEYS[0] };
         offer(PrOut { key: wrong, service_key: KEYS[0], ..PrOut::new(ServiceAction::Register) });
-        offer(PrOut { key: wrong, kind: self.instance.types[0].code(), ..PrOut::new(ServiceAction::Reserve) });
+        offer(PrOut {
+            key: wrong,
+            kind: self.instance.types[0].code(),
+            ..PrOut::new(ServiceAction::Reserve)
+        });
         offer(PrOut { key: own, ..PrOut::new(ServiceAction::ReplaceLostReservation) });
         if own == Key(0) {
             return;
@@ -336,7 +357,9 @@ impl Model for Reservations {
             if let Some(head) = state.unit.head(nexus) {
                 out.extend((0..readings(nexus, &head.command)).map(|reading| Move::Dispatch(nexus, reading)));
             }
-            let count = |stage| lun.tasks.iter().filter(|task| task.nexus == nexus && task.stage == stage).count() as u8;
+            let count = |stage| {
+                lun.tasks.iter().filter(|task| task.nexus == nexus && task.stage == stage).count() as u8
+            };
             let (waiting, running) = (count(Stage::TaskSet), count(Stage::BackEnd));
             if waiting > 0 && !lun.is_barred() {
                 out.push(Move::Submit(nexus));
@@ -403,22 +426,28 @@ impl Model for Reservations {
             Property::sometimes("GOOD to PREEMPT AND ABORT waits", |_, state: &State| {
                 !state.unit.lun.waiting.is_empty()
             }),
-            Property::sometimes("a reservation ends", |_, state: &State| state.marks.has(Marks::RESERVATION_ENDED)),
+            Property::sometimes("a reservation ends", |_, state: &State| {
+                state.marks.has(Marks::RESERVATION_ENDED)
+            }),
             Property::sometimes("PRgeneration steps", |_, state: &State| {
                 state.marks.has(Marks::GENERATION_STEPPED)
             }),
-            Property::sometimes("everybody is registered and somebody holds", |model: &Reservations, state: &State| {
-                let table = &state.unit.lun.table;
-                model.nexuses().all(|nexus| table.key(nexus) != Key(0)) && table.reservation.is_some()
-            }),
+            Property::sometimes(
+                "everybody is registered and somebody holds",
+                |model: &Reservations, state: &State| {
+                    let table = &state.unit.lun.table;
+                    model.nexuses().all(|nexus| table.key(nexus) != Key(0)) && table.reservation.is_some()
+                },
+            ),
         ];
         if self.instance.restart {
             properties.push(Property::always("lun/durable-with-aptpl", |_, state: &State| {
                 !state.marks.has(Marks::TABLE_LOST)
             }));
-            properties.push(Property::sometimes("the target comes up with a kept table", |_, state: &State| {
-                state.marks.has(Marks::TABLE_KEPT)
-            }));
+            properties
+                .push(Property::sometimes("the target comes up with a kept table", |_, state: &State| {
+                    state.marks.has(Marks::TABLE_KEPT)
+                }));
         }
         properties
     }

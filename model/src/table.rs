@@ -5,7 +5,9 @@
 //! (`docs/conformance.md`), every reading is listed.
 
 use crate::set::{NEXUSES, Set};
-use redline_vocab::{Design, Guard, Holder, Key, Nexus, PrOut, PrType, Reservation, Sense, ServiceAction, Status};
+use redline_vocab::{
+    Design, Guard, Holder, Key, Nexus, PrOut, PrType, Reservation, Sense, ServiceAction, Status,
+};
 
 /// A unit attention that reservations, losses and resets establish.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -93,7 +95,8 @@ impl Change {
     }
 
     fn telling(mut self, whom: Set, what: Attention) -> Change {
-        let free = self.told.iter_mut().find(|(set, _)| set.is_empty()).expect("no action tells two groups twice");
+        let free =
+            self.told.iter_mut().find(|(set, _)| set.is_empty()).expect("no action tells two groups twice");
         *free = (whom, what);
         self
     }
@@ -177,7 +180,9 @@ impl Table {
         match order.action {
             Register if !key_fits => out.push(CONFLICT),
             Register | RegisterAndIgnoreExistingKey => out.push(self.register(design, nexus, order)),
-            Reserve | Release | Clear | Preempt | PreemptAndAbort | RegisterAndMove if !registered || !key_fits => {
+            Reserve | Release | Clear | Preempt | PreemptAndAbort | RegisterAndMove
+                if !registered || !key_fits =>
+            {
                 out.push(CONFLICT);
             }
             Reserve => out.push(self.reserve(nexus, order)),
@@ -253,7 +258,9 @@ impl Table {
                     PrType::WriteExclusiveRegistrantsOnly
                     | PrType::ExclusiveAccessRegistrantsOnly
                     | PrType::WriteExclusiveAllRegistrants
-                    | PrType::ExclusiveAccessAllRegistrants => freed.telling(others, Attention::ReservationsReleased),
+                    | PrType::ExclusiveAccessAllRegistrants => {
+                        freed.telling(others, Attention::ReservationsReleased)
+                    }
                 })
             }
             None | Some(_) => Result::Done(quiet(*self)),
@@ -264,7 +271,8 @@ impl Table {
     fn preempt(&self, nexus: Nexus, order: &PrOut, out: &mut Vec<Result>) {
         let me = Set::of(nexus);
         let aborting = order.action == ServiceAction::PreemptAndAbort;
-        let and_abort = |change: Change, whom| Change { aborts: if aborting { whom } else { Set::EMPTY }, ..change };
+        let and_abort =
+            |change: Change, whom| Change { aborts: if aborting { whom } else { Set::EMPTY }, ..change };
         let named = self.with_key(order.service_key);
         let shared = matches!(self.reservation, Some(Reservation { holder: Holder::AllRegistrants, .. }));
         let holder_named = !shared && !named.and(self.holders()).is_empty();
@@ -305,15 +313,17 @@ impl Table {
     fn register_and_move(&self, nexus: Nexus, order: &PrOut) -> Result {
         match self.reservation {
             None => BAD_CDB,
-            Some(Reservation { holder: Holder::Nexus(holder), kind }) if holder == nexus => match order.destination {
-                Some(to) if to != nexus && order.service_key != Key(0) => {
-                    let moved = Reservation { kind, holder: Holder::Nexus(to) };
-                    let table = self.with(to, order.service_key).reserved(Some(moved));
-                    let table = if order.unreg { table.without(Set::of(nexus)) } else { table };
-                    Result::Done(Change::to(Table { aptpl: order.aptpl, ..table }))
+            Some(Reservation { holder: Holder::Nexus(holder), kind }) if holder == nexus => {
+                match order.destination {
+                    Some(to) if to != nexus && order.service_key != Key(0) => {
+                        let moved = Reservation { kind, holder: Holder::Nexus(to) };
+                        let table = self.with(to, order.service_key).reserved(Some(moved));
+                        let table = if order.unreg { table.without(Set::of(nexus)) } else { table };
+                        Result::Done(Change::to(Table { aptpl: order.aptpl, ..table }))
+                    }
+                    Some(_) | None => BAD_PARAMETER,
                 }
-                Some(_) | None => BAD_PARAMETER,
-            },
+            }
             Some(_) => CONFLICT,
         }
     }
@@ -325,7 +335,9 @@ fn kind_of(order: &PrOut) -> Option<PrType> {
 
 fn reservation_by(nexus: Nexus, kind: PrType) -> Reservation {
     let holder = match kind {
-        PrType::WriteExclusiveAllRegistrants | PrType::ExclusiveAccessAllRegistrants => Holder::AllRegistrants,
+        PrType::WriteExclusiveAllRegistrants | PrType::ExclusiveAccessAllRegistrants => {
+            Holder::AllRegistrants
+        }
         PrType::WriteExclusive
         | PrType::ExclusiveAccess
         | PrType::WriteExclusiveRegistrantsOnly

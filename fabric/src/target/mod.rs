@@ -319,13 +319,7 @@ impl Target {
         if port.tasks.len() >= room {
             return self.respond(nexus, tag, Reply::of(Status::TaskSetFull), out);
         }
-        port.tasks.push(Task {
-            tag,
-            command,
-            stage: Stage::TaskSet,
-            wanted: true,
-            condemned: false,
-        });
+        port.tasks.push(Task { tag, command, stage: Stage::TaskSet, wanted: true, condemned: false });
         out.push(Effect::Event(Event::Dispatched { nexus, tag, disposition: Disposition::Enabled }));
     }
 

@@ -100,7 +100,8 @@ pub struct Summary {
 }
 
 impl Summary {
-    fn nothing() -> Summary {
+    /// No runs.
+    pub fn nothing() -> Summary {
         Summary {
             runs: 0,
             events: 0,
@@ -121,14 +122,12 @@ impl Summary {
         }
     }
 
-    fn of(run: Judged) -> Summary {
+    /// One run.
+    pub fn of(run: Judged) -> Summary {
         let totals = &run.totals;
         let statistics = run.judgement.statistics;
-        let faults: BTreeMap<FaultKind, u64> = FaultKind::ALL
-            .into_iter()
-            .zip(totals.faults)
-            .filter(|(_, count)| *count > 0)
-            .collect();
+        let faults: BTreeMap<FaultKind, u64> =
+            FaultKind::ALL.into_iter().zip(totals.faults).filter(|(_, count)| *count > 0).collect();
         Summary {
             runs: 1,
             events: totals.events,
@@ -150,7 +149,8 @@ impl Summary {
     }
 
     /// Adds up. Associative, and commutative but for the order of failures, which is by seed.
-    fn and(mut self, mut other: Summary, keep: usize) -> Summary {
+    #[must_use]
+    pub fn and(mut self, mut other: Summary, keep: usize) -> Summary {
         self.runs += other.runs;
         self.events += other.events;
         self.events_min = self.events_min.min(other.events_min);
@@ -295,7 +295,7 @@ pub fn campaign(
     done: &(dyn Fn(u64) + Sync),
 ) -> Summary {
     let count = AtomicU64::new(0);
-    let summary = (0..options.runs)
+    (0..options.runs)
         .into_par_iter()
         .map(|nth| {
             if stop.load(Ordering::Relaxed) {
@@ -307,6 +307,5 @@ pub fn campaign(
             done(count.fetch_add(1, Ordering::Relaxed) + 1);
             Summary::of(judged)
         })
-        .reduce(Summary::nothing, |one, other| one.and(other, options.keep));
-    summary
+        .reduce(Summary::nothing, |one, other| one.and(other, options.keep))
 }

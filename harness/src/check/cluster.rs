@@ -54,7 +54,9 @@ fn tell(action: Move, question: Option<&Command>, events: &[Event]) -> String {
     let mut text = match action {
         Move::Exchange(node) => format!("{node} {}", exchange(question, events)),
         Move::Write(node) => format!("{node} issues a write, which goes into the transport"),
-        Move::Timeout(node) => format!("{node} gets no answer to an aborted command and drops its connection"),
+        Move::Timeout(node) => {
+            format!("{node} gets no answer to an aborted command and drops its connection")
+        }
         Move::Land(nexus) => format!("the task of {nexus} goes to the back end and takes effect"),
         Move::Single(action, _) => single(action, events),
     };
@@ -98,7 +100,7 @@ fn answer(reply: &Reply) -> String {
     }
 }
 
-fn single(action: Action, events: &[Event]) -> String {
+pub(super) fn single(action: Action, events: &[Event]) -> String {
     let first = |found: &dyn Fn(&Event) -> Option<String>| events.iter().find_map(found).unwrap_or_default();
     match action {
         Action::Issue(node) => format!("{node} issues a write"),

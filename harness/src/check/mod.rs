@@ -12,11 +12,13 @@
 mod cluster;
 mod engine;
 mod recover;
+mod reservations;
 #[cfg(test)]
 mod tests;
 
 pub use cluster::{recovery_terms, story_header};
 pub use engine::run;
+pub use reservations::raw_story_header;
 pub use recover::{Recovery, Terms, recover};
 use redline_vocab::{Action, Event};
 use std::{fmt, hash::Hash, time::Duration};

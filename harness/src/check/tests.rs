@@ -68,7 +68,11 @@ impl Subject for Grid {
     }
 
     fn tell(&self, before: &(u8, u8), action: &Way) -> Step {
-        Step { choices: vec![(Action::Issue(NodeId(0)), 0)], text: format!("{action:?} from {before:?}"), events: vec![] }
+        Step {
+            choices: vec![(Action::Issue(NodeId(0)), 0)],
+            text: format!("{action:?} from {before:?}"),
+            events: vec![],
+        }
     }
 }
 

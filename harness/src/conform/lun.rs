@@ -4,8 +4,9 @@ use super::track::Part;
 use redline_model::lun::{Answer, Due, Kind, Reaction, Rules, Stage};
 use redline_model::unit::Unit;
 use redline_vocab::{
-    Data, Disposition, Event, Fault, Guard, Nexus, NodeId, Reply, Sense, Status, Tag,
+    Command, Data, Disposition, Epoch, Event, Fault, Generation, Guard, Nexus, NodeId, Record, Reply, Sense, Serial, Status, Tag,
 };
+use crate::sim::forget_numbers;
 
 /// The part.
 #[derive(Clone, Copy, Debug)]
@@ -16,7 +17,7 @@ pub(super) struct LunPart {
 }
 
 /// A candidate state.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub(super) struct LunState {
     pub unit: Unit,
     /// What the target owes before anything else may happen to it.
@@ -25,6 +26,48 @@ pub(super) struct LunState {
     pub dark: bool,
     /// The back end has been made to fail: an I/O may end without effect and, if nobody waits for it, unseen.
     pub failing: bool,
+}
+
+impl LunState {
+    /// Calls `f` for every tag that it remembers.
+    pub fn tags(&mut self, f: &mut dyn FnMut(Nexus, &mut Tag)) {
+        for (nexus, wire) in (0u8..).map(Nexus).zip(&mut self.unit.wires) {
+            wire.requests.iter_mut().for_each(|request| f(nexus, &mut request.tag));
+            wire.replies.iter_mut().for_each(|(tag, _)| f(nexus, tag));
+        }
+        self.unit.lun.tasks.iter_mut().for_each(|task| f(task.nexus, &mut task.tag));
+        for waiting in &mut self.unit.lun.waiting {
+            f(waiting.nexus, &mut waiting.tag);
+            waiting.awaited.iter_mut().for_each(|(nexus, tag)| f(*nexus, tag));
+        }
+        for due in &mut self.due {
+            match due {
+                Due::Aborted(nexus, tag) | Due::Replied(nexus, tag, _) => f(*nexus, tag),
+                Due::TableChanged | Due::TablePersisted => {}
+            }
+        }
+    }
+
+    /// Forgets what only tells how long the run has lasted; PRgeneration becomes relative to `generation`.
+    pub fn forget_numbers(&mut self, generation: Generation) {
+        let own = self.unit.lun.generation.0;
+        self.unit.lun.generation = Generation(own.wrapping_sub(generation.0));
+        for wire in &mut self.unit.wires {
+            wire.requests.iter_mut().for_each(|request| plain_command(&mut request.command));
+            wire.replies.iter_mut().for_each(|(_, reply)| forget_numbers(reply, plain_record));
+        }
+    }
+}
+
+/// A write without the numbers of its record.
+pub(super) fn plain_command(command: &mut Command) {
+    if let Command::Write { record, .. } = command {
+        *record = plain_record(*record);
+    }
+}
+
+fn plain_record(record: Record) -> Record {
+    Record { epoch: Epoch(0), serial: Serial(0), ..record }
 }
 
 impl LunPart {
@@ -41,7 +84,8 @@ impl LunPart {
         // Aborts are owed in no particular order, and before everything else.
         let aborts = state.due.iter().take_while(|due| matches!(due, Due::Aborted(..))).count();
         let candidates = if aborts > 0 { 0..aborts } else { 0..1 };
-        let Some(at) = candidates.into_iter().find(|at| Self::pays(&state.unit, &state.due[*at], event)) else {
+        let Some(at) = candidates.into_iter().find(|at| Self::pays(&state.unit, &state.due[*at], event))
+        else {
             return false;
         };
         state.due.remove(at);
@@ -329,7 +373,8 @@ impl Part for LunPart {
                     return false;
                 }
                 let wire = state.unit.wire_mut(*nexus);
-                let next = wire.replies.first().is_some_and(|(of, sent)| of == tag && same_reply(sent, reply));
+                let next =
+                    wire.replies.first().is_some_and(|(of, sent)| of == tag && same_reply(sent, reply));
                 if next {
                     wire.replies.remove(0);
                 }

@@ -29,6 +29,7 @@ use redline_traces::{Header, Reader};
 use redline_vocab::{Event, Micros, Nexus, NodeId, Tag};
 use std::{fmt, io::Read};
 use world::World;
+pub(crate) use world::{Moved as WorldsMoved, World as Worlds};
 
 /// How to judge.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -2,7 +2,8 @@
 
 use super::track::Part;
 use redline_model::node::{Node, Operation, Owed, Own};
-use redline_vocab::{Command, Event, Guard, LossReason, Nexus, NodeId};
+use super::lun::plain_command;
+use redline_vocab::{Command, Epoch, Event, Guard, LossReason, Nexus, NodeId, Serial, Tag};
 
 /// The part.
 #[derive(Clone, Copy, Debug)]
@@ -12,13 +13,35 @@ pub(super) struct NodePart {
 }
 
 /// A candidate state.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub(super) struct NodeState {
     pub node: Node,
     /// What the node owes before anything else may happen to it.
     pub owed: Vec<Owed>,
     /// Its connection is down, whether or not it has noticed.
     pub wire_down: bool,
+}
+
+impl NodeState {
+    /// Calls `f` for every tag that it remembers.
+    pub fn tags(&mut self, f: &mut dyn FnMut(Nexus, &mut Tag)) {
+        let nexus = self.node.nexus;
+        self.node.asked.iter_mut().for_each(|tag| f(nexus, tag));
+        self.node.outstanding.iter_mut().for_each(|(tag, _)| f(nexus, tag));
+        for owed in &mut self.owed {
+            if let Owed::Forgotten(tag) = owed {
+                f(nexus, tag);
+            }
+        }
+    }
+
+    /// Forgets what only tells how long the run has lasted.
+    pub fn forget_numbers(&mut self) {
+        self.node.epoch = Epoch(0);
+        self.node.serial = Serial(0);
+        self.node.queue.iter_mut().for_each(|operation| plain_command(&mut operation.command));
+        self.node.outstanding.iter_mut().for_each(|(_, operation)| plain_command(&mut operation.command));
+    }
 }
 
 impl NodePart {
@@ -146,9 +169,7 @@ impl NodePart {
                 Owed::Fence(open) => Event::Fence { node, open: *open },
                 Owed::Drained(writes) => Event::Drained { node, writes: *writes },
                 Owed::Owned(epoch) => Event::Owned { node, epoch: *epoch },
-                Owed::Sent(command) => {
-                    Event::Sent { nexus, tag: redline_vocab::Tag(0), command: *command }
-                }
+                Owed::Sent(command) => Event::Sent { nexus, tag: redline_vocab::Tag(0), command: *command },
             }];
         }
         let one = &state.node;

@@ -62,6 +62,17 @@ impl<S: Clone + Ord> Track<S> {
         &self.states
     }
 
+    /// The states, for renaming; [`Track::settle_again`] must follow.
+    pub fn states_mut(&mut self) -> &mut [S] {
+        &mut self.states
+    }
+
+    /// Brings the set into order after its states were renamed.
+    pub fn settle_again(&mut self) {
+        self.states.sort_unstable();
+        self.states.dedup();
+    }
+
     /// Moves the set on by an event. `silent_steps` says whether the trace hides some.
     pub fn see<P: Part<State = S>>(&mut self, part: &P, event: &P::Event, silent_steps: bool) -> Moved {
         if let [state] = &mut self.states[..] {

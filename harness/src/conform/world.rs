@@ -8,10 +8,11 @@ use redline_model::NEXUSES;
 use redline_model::lun::Rules;
 use redline_model::node::Own;
 use redline_traces::{Header, Initiators, Visibility};
-use redline_vocab::{Event, Guard, Key, Micros, NodeId};
+use redline_vocab::{Event, Generation, Guard, Key, Micros, Nexus, NodeId, Tag};
+use std::hash::Hash;
 
 /// What became of the worlds at an event.
-pub(super) enum Moved {
+pub(crate) enum Moved {
     /// They have moved on; so many are left.
     Follows {
         /// Product of the candidate states of the parts.
@@ -28,7 +29,7 @@ pub(super) enum Moved {
 
 /// Which part.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Place {
+pub(crate) enum Place {
     /// The logical unit.
     Lun,
     /// A node.
@@ -36,7 +37,8 @@ pub(super) enum Place {
 }
 
 /// All parts.
-pub(super) struct World {
+#[derive(Clone)]
+pub(crate) struct World {
     states_max: usize,
     /// The trace hides what happens inside the target.
     hides: bool,
@@ -78,6 +80,40 @@ impl World {
             })
             .collect();
         Ok(World { states_max, hides, lun: Track::new(initial, states_max), part, nodes })
+    }
+
+    /// Calls `f` for every tag that some candidate state remembers.
+    pub fn tags(&mut self, f: &mut dyn FnMut(Nexus, &mut Tag)) {
+        for state in self.lun.states_mut() {
+            state.tags(f);
+        }
+        for (_, track) in &mut self.nodes {
+            for state in track.states_mut() {
+                state.tags(f);
+            }
+        }
+    }
+
+    /// The canonical form beside a fabric that is renamed in the same way: tags by `rename`, PRgeneration relative to the
+    /// fabric's, epochs and serial numbers gone.
+    pub fn canonical(&mut self, rename: &dyn Fn(Nexus, Tag) -> Tag, generation: Generation) {
+        self.tags(&mut |nexus, tag| *tag = rename(nexus, *tag));
+        for state in self.lun.states_mut() {
+            state.forget_numbers(generation);
+        }
+        self.lun.settle_again();
+        for (_, track) in &mut self.nodes {
+            track.states_mut().iter_mut().for_each(NodeState::forget_numbers);
+            track.settle_again();
+        }
+    }
+
+    /// Shows the candidate states to a hasher.
+    pub fn hash(&self, hasher: &mut impl std::hash::Hasher) {
+        self.lun.states().hash(hasher);
+        for (_, track) in &self.nodes {
+            track.states().hash(hasher);
+        }
     }
 
     pub fn states_max(&self) -> usize {

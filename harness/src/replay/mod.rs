@@ -218,7 +218,9 @@ impl Run {
         let mut queued = self.world.clone();
         let mut notices = Vec::new();
         let there = queued.apply(Action::Send(node), &mut notices).is_ok()
-            && notices.iter().any(|notice| matches!(notice, Notice::Event(event) if plain(event) == plain(told)));
+            && notices
+                .iter()
+                .any(|notice| matches!(notice, Notice::Event(event) if plain(event) == plain(told)));
         if unannounced && !there {
             self.act(Action::Issue(node), told)?;
         }
@@ -336,7 +338,9 @@ fn plain_record(record: Record) -> Record {
 
 fn plain_status(status: Status) -> Status {
     match status {
-        Status::CheckCondition(sense) if sense.key == 6 => Status::CheckCondition(Sense { key: 6, asc: 0, ascq: 0 }),
+        Status::CheckCondition(sense) if sense.key == 6 => {
+            Status::CheckCondition(Sense { key: 6, asc: 0, ascq: 0 })
+        }
         other => other,
     }
 }

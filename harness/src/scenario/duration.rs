@@ -33,7 +33,9 @@ mod tests {
 
     #[test]
     fn durations_are_read_and_written() {
-        for (text, micros) in [("250us", 250), ("5ms", 5_000), ("3s", 3_000_000), ("1m", 60_000_000), ("0us", 0)] {
+        for (text, micros) in
+            [("250us", 250), ("5ms", 5_000), ("3s", 3_000_000), ("1m", 60_000_000), ("0us", 0)]
+        {
             assert_eq!(parse(text), Ok(Micros(micros)));
             assert_eq!(format(Micros(micros)), text);
         }

@@ -76,7 +76,8 @@ pub fn load(asked: &str) -> Result<Scenario, Error> {
         Ok(text) => parse(&text, asked).map_err(Error::Wrong),
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             let nearest = file::nearest(asked, EMBEDDED.iter().map(|one| one.name));
-            let nearest = nearest.and_then(|near| EMBEDDED.iter().map(|one| one.name).find(|name| *name == near));
+            let nearest =
+                nearest.and_then(|near| EMBEDDED.iter().map(|one| one.name).find(|name| *name == near));
             Err(Error::Unknown { name: asked.to_owned(), nearest })
         }
         Err(error) => Err(Error::Unreadable(asked.to_owned(), error)),

@@ -169,11 +169,7 @@ pub fn parse(text: &str, file: &str) -> Result<Scenario, Vec<Problem>> {
     let read: File = toml::from_str(text).map_err(|error| vec![explain(&error, text, file)])?;
     let mut checks = Checks { file, text, problems: Vec::new() };
     let scenario = build(read, &mut checks);
-    if checks.problems.is_empty() {
-        scenario.ok_or_else(Vec::new)
-    } else {
-        Err(checks.problems)
-    }
+    if checks.problems.is_empty() { scenario.ok_or_else(Vec::new) } else { Err(checks.problems) }
 }
 
 /// A message of the TOML reader, with the nearest known name.
@@ -197,7 +193,7 @@ fn explain(error: &toml::de::Error, text: &str, file: &str) -> Problem {
 }
 
 /// The known name that is nearest to this one, if any is near.
-pub(super) fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+pub fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     known
         .map(|candidate| (strsim::damerau_levenshtein(name, candidate), candidate))
         .filter(|(distance, candidate)| *distance * 2 <= candidate.len().max(name.len()))
@@ -205,7 +201,8 @@ pub(super) fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> O
         .map(|(_, candidate)| candidate)
 }
 
-fn position(text: &str, offset: usize) -> (usize, usize) {
+/// Line and column, from 1, of the byte at this offset.
+pub fn position(text: &str, offset: usize) -> (usize, usize) {
     let before = &text[..text.floor_char_boundary(offset.min(text.len()))];
     let line = before.matches('\n').count() + 1;
     let column = before.rsplit('\n').next().map_or(0, |rest| rest.chars().count()) + 1;
@@ -314,10 +311,7 @@ fn build(read: File, checks: &mut Checks<'_>) -> Option<Scenario> {
 
 fn one<T>(checks: &mut Checks<'_>, section: &str, mut all: Vec<T>) -> Option<T> {
     if all.len() != 1 {
-        checks.add(
-            section,
-            format!("{} sections [[{section}]]; this version takes exactly one", all.len()),
-        );
+        checks.add(section, format!("{} sections [[{section}]]; this version takes exactly one", all.len()));
         return None;
     }
     all.pop()
@@ -340,7 +334,9 @@ fn build_array(read: FileArray, checks: &mut Checks<'_>) -> Array {
     checks.range("blocks", read.blocks, 1..=65_536);
     checks.range("registrants", read.registrants, 1..=1024);
     checks.range("tasks", read.tasks, 1..=1024);
-    for (field, value) in [("time2retain", read.time2retain), ("latency", read.latency), ("service", read.service)] {
+    for (field, value) in
+        [("time2retain", read.time2retain), ("latency", read.latency), ("service", read.service)]
+    {
         checks.positive(field, value);
     }
     Array {
@@ -374,7 +370,8 @@ fn build_cluster(read: FileCluster, checks: &mut Checks<'_>) -> GuestCluster {
         checks.positive(field, value);
     }
     if times.challenge_wait.0 <= times.defend.0 {
-        let what = "`challenge_wait` must be longer than `defend`: a live owner defends once in that time (R3, R7)";
+        let what =
+            "`challenge_wait` must be longer than `defend`: a live owner defends once in that time (R3, R7)";
         checks.add("challenge_wait", what.to_owned());
     }
     checks.range("depth", read.workload.depth, 1..=64);

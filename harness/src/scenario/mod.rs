@@ -9,8 +9,8 @@ mod file;
 #[cfg(test)]
 mod tests;
 
-pub use embedded::{EMBEDDED, Embedded, load};
-pub use file::{Problem, parse, to_toml};
+pub use embedded::{EMBEDDED, Embedded, Error, load};
+pub use file::{Problem, nearest, parse, position, to_toml};
 
 use redline_fabric::{guest, target};
 use redline_model::cluster::{Bounds, Left};
@@ -198,7 +198,15 @@ impl Scenario {
     /// Bounds that are meant for people: small enough to be exhausted in seconds.
     pub const DEFAULT_BOUNDS: Bounds = Bounds {
         nodes: 2,
-        left: Left { writes: 1, challenges: 3, defends: 1, stalls: 1, breaks: 1, crashes: 0, power_cycles: 1 },
+        left: Left {
+            writes: 1,
+            challenges: 3,
+            defends: 1,
+            stalls: 1,
+            breaks: 1,
+            crashes: 0,
+            power_cycles: 1,
+        },
         queue: 1,
         restarts: true,
     };

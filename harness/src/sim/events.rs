@@ -7,16 +7,14 @@
 //!
 //! **Deliberately absent:** judging. Events go to a sink.
 
+use super::Loss;
 use super::plan::{Injection, Plan, lasts};
 use super::world::{Notice, Setup, World};
-use super::Loss;
 use crate::scenario::Scenario;
 use rand_xoshiro::Xoshiro256PlusPlus;
 use rand_xoshiro::rand_core::{Rng, SeedableRng};
 use redline_fabric::guest::Timer;
-use redline_vocab::{
-    Action, Direction, Event, Fault, Lba, Micros, Nexus, NodeId, Quirks, Sense,
-};
+use redline_vocab::{Action, Direction, Event, Fault, Lba, Micros, Nexus, NodeId, Quirks, Sense};
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::sync::Arc;
@@ -187,7 +185,7 @@ impl<S: FnMut(Micros, &Event)> Run<'_, S> {
         while let Some(Reverse((at, _, entry))) = self.queue.pop() {
             self.now = at;
             self.entry(entry);
-            if self.entered % 1024 == 0 && stop() {
+            if self.entered.is_multiple_of(1024) && stop() {
                 self.totals.cut = true;
                 break;
             }
@@ -242,8 +240,8 @@ impl<S: FnMut(Micros, &Event)> Run<'_, S> {
                     let delay = self.delay();
                     self.enter(self.now + delay, Entry::Heartbeat { to, from, owner });
                 }
-                Notice::Request(nexus) => self.to_target(nexus),
-                Notice::Reply(nexus) => self.to_initiator(nexus),
+                Notice::Request(nexus) => self.carry_request(nexus),
+                Notice::Reply(nexus) => self.carry_reply(nexus),
                 Notice::Task(nexus) => {
                     let delay = 1 + self.storage.below(1 + self.scenario.array.service.0 / 4);
                     self.enter(self.now + delay, Entry::Submit(nexus));
@@ -268,7 +266,7 @@ impl<S: FnMut(Micros, &Event)> Run<'_, S> {
         self.scenario.array.latency.0 + self.network.below(1 + self.scenario.array.jitter.0)
     }
 
-    fn to_target(&mut self, nexus: Nexus) {
+    fn carry_request(&mut self, nexus: Nexus) {
         let delay = self.delay();
         let last = &mut self.last[usize::from(nexus.0)].0;
         *last = (*last).max(self.now + delay);
@@ -276,7 +274,7 @@ impl<S: FnMut(Micros, &Event)> Run<'_, S> {
         self.enter(at, Entry::Dispatch(nexus));
     }
 
-    fn to_initiator(&mut self, nexus: Nexus) {
+    fn carry_reply(&mut self, nexus: Nexus) {
         let delay = self.delay();
         let last = &mut self.last[usize::from(nexus.0)].1;
         *last = (*last).max(self.now + delay);
@@ -315,7 +313,8 @@ impl<S: FnMut(Micros, &Event)> Run<'_, S> {
                 }
             }
             Event::Sent { command, .. } => {
-                let operation = !matches!(command, redline_vocab::Command::PrIn(_) | redline_vocab::Command::PrOut(_));
+                let operation =
+                    !matches!(command, redline_vocab::Command::PrIn(_) | redline_vocab::Command::PrOut(_));
                 self.totals.operations += u64::from(operation);
             }
             _ => {}
@@ -361,7 +360,8 @@ impl<S: FnMut(Micros, &Event)> Run<'_, S> {
                 }
             }
             Entry::Heartbeat { to, from, owner } => {
-                let lost = self.weather.silenced.iter().any(|pair| *pair == (from, to) || *pair == (to, from));
+                let lost =
+                    self.weather.silenced.iter().any(|pair| *pair == (from, to) || *pair == (to, from));
                 if !lost {
                     self.world.heartbeat(to, from, owner, &mut self.notices);
                     self.settle();
@@ -437,7 +437,8 @@ impl<S: FnMut(Micros, &Event)> Run<'_, S> {
         }
         let nth = self.storage.below(running) as u8;
         if self.weather.failing > 0 && self.storage.permille(300) {
-            let sense = if self.storage.permille(500) { Sense::WRITE_ERROR } else { Sense::UNRECOVERED_READ_ERROR };
+            let sense =
+                if self.storage.permille(500) { Sense::WRITE_ERROR } else { Sense::UNRECOVERED_READ_ERROR };
             if self.world.commit_failing(nexus, nth, sense, &mut self.notices).is_ok() {
                 self.settle();
             }
@@ -545,7 +546,7 @@ impl<S: FnMut(Micros, &Event)> Run<'_, S> {
         self.pump(node);
         let nexus = self.world.nexus_of(node);
         for _ in 0..self.world.wire(nexus).replies.len() {
-            self.to_initiator(nexus);
+            self.carry_reply(nexus);
         }
         if !self.world.wire(nexus).up {
             self.log_in_soon(node);

@@ -15,3 +15,4 @@ mod world;
 
 pub use disk::{Disk, Loss};
 pub use world::{Notice, Refused, Setup, World};
+pub(crate) use world::{forget_numbers, rank};

@@ -40,9 +40,14 @@ impl Plan {
         let chaos = &scenario.chaos;
         let mut dice = Stream::new(seed, "faults");
         // Swarm: about half of the kinds are left out of a run, but never all.
-        let weighted: Vec<(FaultKind, u32)> =
-            chaos.weights.iter().filter(|(_, weight)| **weight > 0).map(|(kind, weight)| (*kind, *weight)).collect();
-        let mut chosen: Vec<(FaultKind, u32)> = weighted.iter().copied().filter(|_| dice.below(2) == 0).collect();
+        let weighted: Vec<(FaultKind, u32)> = chaos
+            .weights
+            .iter()
+            .filter(|(_, weight)| **weight > 0)
+            .map(|(kind, weight)| (*kind, *weight))
+            .collect();
+        let mut chosen: Vec<(FaultKind, u32)> =
+            weighted.iter().copied().filter(|_| dice.below(2) == 0).collect();
         if chosen.is_empty() && !weighted.is_empty() {
             chosen.push(weighted[dice.below(weighted.len() as u64) as usize]);
         }
@@ -69,7 +74,10 @@ impl Plan {
             }
         }
         let mut workload = Stream::new(seed, "plan/workload");
-        let pause = Micros((scenario.cluster.workload.pause.0 / 2).max(1) + workload.below(scenario.cluster.workload.pause.0));
+        let pause = Micros(
+            (scenario.cluster.workload.pause.0 / 2).max(1)
+                + workload.below(scenario.cluster.workload.pause.0),
+        );
         Plan { seed, injections, events_min: chaos.events, pause, issue_until: None }
     }
 }

@@ -7,8 +7,8 @@ use super::events::{Stream, Totals};
 use super::world::{Notice, Setup, World};
 use crate::scenario::Scenario;
 use redline_vocab::{
-    Action, Command, Epoch, Event, Extent, Key, Lba, Micros, Name, Nexus, NodeId, PrIn, PrOut, PrType, Quirks, Record,
-    Serial, ServiceAction,
+    Action, Command, Epoch, Event, Extent, Key, Lba, Micros, Name, Nexus, NodeId, PrIn, PrOut, PrType,
+    Quirks, Record, Serial, ServiceAction,
 };
 use std::sync::Arc;
 
@@ -25,13 +25,7 @@ pub fn setup(scenario: &Scenario, quirks: Quirks) -> Arc<Setup> {
     target.blocks = BLOCKS;
     // Few enough that they run out now and then.
     target.tasks_max = 4;
-    Arc::new(Setup {
-        target,
-        guests: Vec::new(),
-        nodes: scenario.cluster.nodes,
-        quirks,
-        write_cache: false,
-    })
+    Arc::new(Setup { target, guests: Vec::new(), nodes: scenario.cluster.nodes, quirks, write_cache: false })
 }
 
 /// Walks until there are so many events.
@@ -133,7 +127,11 @@ fn other(dice: &mut Stream) -> Name {
         // These have a command of their own.
         let own = matches!(
             name,
-            Name::Read | Name::Write | Name::SynchronizeCache | Name::PersistentReserveIn | Name::PersistentReserveOut
+            Name::Read
+                | Name::Write
+                | Name::SynchronizeCache
+                | Name::PersistentReserveIn
+                | Name::PersistentReserveOut
         );
         if !own {
             return name;

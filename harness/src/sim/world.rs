@@ -11,9 +11,7 @@ use super::disk::{Disk, Loss};
 use super::wire::Wire;
 use redline_fabric::guest::{self, Guest, Timer};
 use redline_fabric::target::{self, Outcome, StoredTable, Target};
-use redline_vocab::{
-    Action, Command, Event, Lba, Micros, Nexus, NodeId, Quirk, Quirks, Reply, Sense, Tag,
-};
+use redline_vocab::{Action, Command, Event, Lba, Micros, Nexus, NodeId, Quirk, Quirks, Reply, Sense, Tag};
 use std::fmt;
 use std::sync::Arc;
 
@@ -336,7 +334,11 @@ impl World {
     }
 
     /// The target loses power and comes up; `loss` says what became of each write that was not durable.
-    pub fn power_cycle(&mut self, loss: &mut dyn FnMut(redline_vocab::Extent) -> Loss, out: &mut Vec<Notice>) {
+    pub fn power_cycle(
+        &mut self,
+        loss: &mut dyn FnMut(redline_vocab::Extent) -> Loss,
+        out: &mut Vec<Notice>,
+    ) {
         out.push(Notice::Event(Event::PowerLost));
         self.disk.lose_power(loss);
         for (_, _, command) in std::mem::take(&mut self.running) {
@@ -356,13 +358,10 @@ impl World {
         self.disk.corrupt(lba);
     }
 
-    /// The canonical form for exploration; see [`Target::rename`] and [`Guest::rename`].
-    pub fn canonical(&mut self) {
-        let tags = self.live_tags();
-        let renamed = |nexus: Nexus, tag: Tag| {
-            let at = tags[usize::from(nexus.0)].binary_search(&tag).unwrap_or(0);
-            Tag(u32::try_from(at).unwrap_or(u32::MAX) + 1)
-        };
+    /// The canonical form for exploration; see [`Target::rename`] and [`Guest::rename`]. `tags` are those in use, by nexus and
+    /// ascending: at least [`World::live_tags`], and more if somebody beside the world remembers some.
+    pub fn canonical(&mut self, tags: &[Vec<Tag>]) {
+        let renamed = |nexus: Nexus, tag: Tag| rank(tags, nexus, tag);
         let plain = |record: redline_vocab::Record| redline_vocab::Record {
             epoch: redline_vocab::Epoch(0),
             serial: redline_vocab::Serial(0),
@@ -387,7 +386,7 @@ impl World {
                 *record = plain(*record);
             }
         }
-        for (at, host) in self.hosts.iter_mut().enumerate() {
+        for host in &mut self.hosts {
             let nexus = host.nexus;
             let next = tags[usize::from(nexus.0)].len() as u32 + 1;
             host.next_tag = next;
@@ -395,13 +394,12 @@ impl World {
             if let Some(guest) = &mut host.guest {
                 guest.rename(|tag| renamed(nexus, tag), plain, |_| redline_vocab::Epoch(0), next);
             }
-            debug_assert!(at < usize::from(self.setup.nodes));
         }
         self.disk.rename(plain);
     }
 
     /// By nexus, the tags in use anywhere, ascending.
-    fn live_tags(&self) -> Vec<Vec<Tag>> {
+    pub fn live_tags(&self) -> Vec<Vec<Tag>> {
         (0u8..)
             .map(Nexus)
             .zip(&self.wires)
@@ -701,7 +699,14 @@ impl World {
 }
 
 /// PRgeneration and the numbers in records tell only how long the run has lasted.
-fn forget_numbers(reply: &mut Reply, plain: impl Fn(redline_vocab::Record) -> redline_vocab::Record) {
+/// The tag's number among those in use, from 1.
+pub(crate) fn rank(tags: &[Vec<Tag>], nexus: Nexus, tag: Tag) -> Tag {
+    let at = tags[usize::from(nexus.0)].binary_search(&tag).unwrap_or(0);
+    Tag(u32::try_from(at).unwrap_or(u32::MAX) + 1)
+}
+
+/// Takes from a reply what only tells how long the run has lasted.
+pub(crate) fn forget_numbers(reply: &mut Reply, plain: impl Fn(redline_vocab::Record) -> redline_vocab::Record) {
     use redline_vocab::{Block, Data, Generation};
     match &mut reply.data {
         Data::Keys { generation, .. }

@@ -61,10 +61,8 @@ pub fn reservation_needs_registrant(table: &Table) -> bool {
 /// All-registrants types have everybody as holder, the others exactly one nexus.
 pub fn single_holder(table: &Table) -> bool {
     table.reservation.is_none_or(|held| {
-        let shared = matches!(
-            held.kind,
-            PrType::WriteExclusiveAllRegistrants | PrType::ExclusiveAccessAllRegistrants
-        );
+        let shared =
+            matches!(held.kind, PrType::WriteExclusiveAllRegistrants | PrType::ExclusiveAccessAllRegistrants);
         shared == (held.holder == Holder::AllRegistrants)
     })
 }

@@ -62,7 +62,10 @@ impl Cluster {
     /// # Panics
     /// If there are not as many keys as nodes, or more than four nodes.
     pub fn new(design: Design, bounds: Bounds, readings: Readings, keys: &[Key]) -> Cluster {
-        assert!(keys.len() == usize::from(bounds.nodes) && bounds.nodes <= 4, "one key for each of 1 to 4 nodes");
+        assert!(
+            keys.len() == usize::from(bounds.nodes) && bounds.nodes <= 4,
+            "one key for each of 1 to 4 nodes"
+        );
         // Without stable ISIDs each login is a nexus of its own.
         let lives = if design.has(Guard::StableIsid) {
             1

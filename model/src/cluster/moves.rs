@@ -24,8 +24,29 @@ pub enum Move {
 
 /// Names of the kinds of moves, in the order of [`Move::kind`].
 pub const KINDS: [&str; 23] = [
-    "issue", "send", "dispatch", "submit", "commit", "receive", "challenge", "wait-over", "defend", "stall", "wake",
-    "crash", "restart", "break", "expire", "login", "power-cycle", "persist", "command", "exchange", "write", "land", "timeout",
+    "issue",
+    "send",
+    "dispatch",
+    "submit",
+    "commit",
+    "receive",
+    "challenge",
+    "wait-over",
+    "defend",
+    "stall",
+    "wake",
+    "crash",
+    "restart",
+    "break",
+    "expire",
+    "login",
+    "power-cycle",
+    "persist",
+    "command",
+    "exchange",
+    "write",
+    "land",
+    "timeout",
 ];
 
 impl Move {
@@ -65,7 +86,11 @@ impl Move {
         matches!(
             self,
             Move::Single(
-                Action::Stall(_) | Action::Crash(_) | Action::Break(_) | Action::PowerCycle | Action::Restart(_),
+                Action::Stall(_)
+                    | Action::Crash(_)
+                    | Action::Break(_)
+                    | Action::PowerCycle
+                    | Action::Restart(_),
                 _
             )
         )
@@ -74,7 +99,13 @@ impl Move {
 
 impl Cluster {
     /// Takes a move in place. Adds the choices that it consists of: actions, and readings of the standard.
-    pub fn make(&self, state: &mut State, step: Move, choices: &mut Vec<(Action, u8)>, log: &mut Log<'_>) -> bool {
+    pub fn make(
+        &self,
+        state: &mut State,
+        step: Move,
+        choices: &mut Vec<(Action, u8)>,
+        log: &mut Log<'_>,
+    ) -> bool {
         let mut take = |state: &mut State, action: Action, reading: u8, log: &mut Log<'_>| {
             choices.push((action, reading));
             self.take(state, action, reading, log)
@@ -90,7 +121,9 @@ impl Cluster {
                 state.left.breaks = breaks;
                 taken
             }
-            Move::Write(node) => take(state, Action::Issue(node), 0, log) && take(state, Action::Send(node), 0, log),
+            Move::Write(node) => {
+                take(state, Action::Issue(node), 0, log) && take(state, Action::Send(node), 0, log)
+            }
             Move::Land(nexus) => {
                 let nth = state.count(nexus, Stage::BackEnd);
                 take(state, Action::Submit { nexus, nth: 0 }, 0, log)
@@ -328,7 +361,9 @@ impl Model for Cluster {
                 !state.marks.has(Marks::EVICTED_WRITE)
             }),
             Property::always("lun/abort-is-final", |_, state: &State| !state.marks.has(Marks::AFTER_ABORT)),
-            Property::always("lun/durable-with-aptpl", |_, state: &State| !state.marks.has(Marks::TABLE_LOST)),
+            Property::always("lun/durable-with-aptpl", |_, state: &State| {
+                !state.marks.has(Marks::TABLE_LOST)
+            }),
             Property::always("lun/generation-steps", |_, state: &State| !state.marks.has(Marks::GENERATION)),
             Property::always("lun/reservation-ends-lawfully", |_, state: &State| {
                 !state.marks.has(Marks::UNLAWFUL_END)
@@ -351,7 +386,9 @@ impl Model for Cluster {
             Property::sometimes("PREEMPT AND ABORT ends a command", |_, state: &State| {
                 state.marks.has(Marks::ABORT_MATTERED)
             }),
-            Property::sometimes("a reservation ends", |_, state: &State| state.marks.has(Marks::RESERVATION_ENDED)),
+            Property::sometimes("a reservation ends", |_, state: &State| {
+                state.marks.has(Marks::RESERVATION_ENDED)
+            }),
             Property::sometimes("PRgeneration steps", |_, state: &State| {
                 state.marks.has(Marks::GENERATION_STEPPED)
             }),
@@ -359,9 +396,10 @@ impl Model for Cluster {
         // What a budget of zero rules out is no premise of the instance.
         let left = self.bounds.left;
         if left.power_cycles > 0 {
-            properties.push(Property::sometimes("the target comes up with a kept table", |_, state: &State| {
-                state.marks.has(Marks::TABLE_KEPT)
-            }));
+            properties
+                .push(Property::sometimes("the target comes up with a kept table", |_, state: &State| {
+                    state.marks.has(Marks::TABLE_KEPT)
+                }));
         }
         if left.stalls + left.breaks + left.crashes + left.power_cycles > 0 {
             properties.push(Property::sometimes("a node owns the disk after a fault", |_, state: &State| {

@@ -187,7 +187,8 @@ impl State {
     /// The node's first read has taken effect. With nobody else in between its tenure goes on.
     pub fn accessed(&mut self, node: NodeId) {
         let access = &mut self.access;
-        let latest = (0u8..).zip(access.pending).filter(|(_, rank)| *rank > CURRENT).max_by_key(|(_, rank)| *rank);
+        let latest =
+            (0u8..).zip(access.pending).filter(|(_, rank)| *rank > CURRENT).max_by_key(|(_, rank)| *rank);
         let (latest_by, latest) = match latest {
             Some((of, rank)) => (Some(NodeId(of)), rank),
             None => (access.current_by, CURRENT),
@@ -234,7 +235,9 @@ impl State {
     fn close_gaps(&mut self) {
         let pending = self.access.pending;
         for rank in self.access.pending.iter_mut().filter(|rank| **rank > CURRENT) {
-            let below = |at: usize| pending[at] > CURRENT && pending[at] < *rank && !pending[..at].contains(&pending[at]);
+            let below = |at: usize| {
+                pending[at] > CURRENT && pending[at] < *rank && !pending[..at].contains(&pending[at])
+            };
             let below = (0..pending.len()).filter(|at| below(*at)).count();
             *rank = CURRENT + 1 + below as u8;
         }

@@ -6,7 +6,8 @@ use crate::lun::{Due, Kind, Reaction, Stage, is_preempt_and_abort};
 use crate::node::{Node, Owed, Phase};
 use crate::set::Set;
 use redline_vocab::{
-    Action, Block, Command, Data, Disposition, Event, Extent, Guard, Lba, LossReason, Nexus, NodeId, Record, Serial, Status,
+    Action, Block, Command, Data, Disposition, Event, Extent, Guard, Lba, LossReason, Nexus, NodeId, Record,
+    Serial, Status,
 };
 
 /// Where events of a step go, if anybody wants them: exploration does not.
@@ -118,7 +119,11 @@ impl Cluster {
                 if !state.nodes[at].may_issue() {
                     return false;
                 }
-                let record = Record { writer: node, epoch: state.nodes[at].epoch, serial: Serial(state.nodes[at].serial.0 + 1) };
+                let record = Record {
+                    writer: node,
+                    epoch: state.nodes[at].epoch,
+                    serial: Serial(state.nodes[at].serial.0 + 1),
+                };
                 state.nodes[at].issue(WHERE, record);
                 spend(&mut state.left.writes);
                 log.add(|| Event::Issued { node, extent: WHERE, record });
@@ -220,7 +225,9 @@ impl Cluster {
         let one = &state.nodes[usize::from(node.0)];
         one.runs()
             && !state.unit.wire(one.nexus).linked
-            && self.next_nexus(state, node).is_some_and(|next| state.unit.lun.accepts_login(self.rules(), next))
+            && self
+                .next_nexus(state, node)
+                .is_some_and(|next| state.unit.lun.accepts_login(self.rules(), next))
     }
 
     /// The nexus of the node's next session: the same, or with a new ISID the next one that the node
@@ -307,14 +314,15 @@ impl Cluster {
         let mut due = Vec::new();
         let disposition = state.unit.dispatch(self.rules(), nexus, reaction, &mut due);
         log.add(|| Event::Dispatched { nexus, tag: request.tag, disposition });
-        let old_write = matches!(request.command, Command::Write { .. }) && request.tenure < super::state::CURRENT;
+        let old_write =
+            matches!(request.command, Command::Write { .. }) && request.tenure < super::state::CURRENT;
         if old_write && disposition == Disposition::Answered(Status::ReservationConflict) {
             state.marks.set(Marks::OLD_WRITE_STOPPED);
         }
         let writes = |one: &Due| match one {
-            Due::Aborted(nexus, tag) => before.task(*nexus, *tag, Stage::TaskSet).is_some_and(|at| {
-                matches!(before.tasks[at].kind, Kind::Write { .. })
-            }),
+            Due::Aborted(nexus, tag) => before
+                .task(*nexus, *tag, Stage::TaskSet)
+                .is_some_and(|at| matches!(before.tasks[at].kind, Kind::Write { .. })),
             Due::TableChanged | Due::TablePersisted | Due::Replied(..) => false,
         };
         if due.iter().any(writes) {
@@ -421,7 +429,8 @@ impl State {
     /// What the task writes, as its node remembers it; a node that has given it up remembers nothing.
     fn written(&self, task: usize) -> Option<Record> {
         let task = &self.unit.lun.tasks[task];
-        let mut sent = self.nodes.iter().filter(|node| node.nexus == task.nexus).flat_map(|node| &node.outstanding);
+        let mut sent =
+            self.nodes.iter().filter(|node| node.nexus == task.nexus).flat_map(|node| &node.outstanding);
         match sent.find(|(tag, _)| *tag == task.tag)?.1.command {
             Command::Write { record, .. } => Some(record),
             _ => None,

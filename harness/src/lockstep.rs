@@ -1,0 +1,509 @@
+//! Model and fabric in lock-step: exhaustively, at small bounds, in both directions.
+//!
+//! [`mirror`] takes every transition of a small instance of the model and makes the same choices in the fabric: what the
+//! fabric then does must be, event for event, what the model says. [`product`] takes every step that the fabric itself can
+//! make at small bounds and shows its events to the set of model states that are still possible: the model must
+//! allow each. The first finds what the fabric does not do, the second what the model does not allow.
+//!
+//! A state of either search is a pair. Tags, epochs and PRgeneration are renamed on both sides alike, so that pairs
+//! which differ only in how long they have lasted become one.
+
+use crate::check::raw_story_header;
+use crate::conform::{Worlds, WorldsMoved, words};
+use crate::replay::{self, plain};
+use crate::scenario::{self, Scenario};
+use crate::sim::{Notice, Setup, World, rank};
+use rayon::prelude::*;
+use redline_model::cluster::{Log, Readings, State};
+use redline_model::reservations::{Instance, Move, Reservations};
+use redline_traces::{Arm, Header, Initiators};
+use redline_vocab::{
+    Action, Command, Design, Event, Extent, Key, Lba, Micros, Name, Nexus, NodeId, PrIn, PrOut, PrType, Quirks, Record,
+    Serial, ServiceAction, Tag,
+};
+use rustc_hash::{FxHashSet, FxHasher};
+use stateright::Model;
+use std::fmt;
+use std::hash::{Hash, Hasher};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// The instance that [`mirror`] takes.
+pub const MIRRORED: Instance = Instance {
+    name: "two-nexuses-small",
+    nexuses: 2,
+    restart: true,
+    types: &[PrType::ExclusiveAccess, PrType::WriteExclusiveAllRegistrants],
+    writers: 1,
+    rich: false,
+    attentions: true,
+};
+
+/// Where model and fabric differ.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Difference {
+    /// What leads there, in domain words.
+    pub steps: Vec<String>,
+    /// What the one says.
+    pub wanted: String,
+    /// What the other does instead.
+    pub instead: String,
+}
+
+/// What a search found.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Found {
+    /// Distinct states.
+    pub states: u64,
+    /// Transitions that were compared.
+    pub transitions: u64,
+    /// The first difference.
+    pub difference: Option<Difference>,
+    /// It was interrupted.
+    pub cut: bool,
+}
+
+impl Found {
+    const NOTHING: Found = Found { states: 0, transitions: 0, difference: None, cut: false };
+}
+
+fn small_scenario() -> Scenario {
+    scenario::load(scenario::EMBEDDED[0].name).expect("the embedded scenarios are tested")
+}
+
+fn events(notices: Vec<Notice>) -> Vec<Event> {
+    notices
+        .into_iter()
+        .filter_map(|notice| match notice {
+            Notice::Event(event) => Some(event),
+            _ => None,
+        })
+        .collect()
+}
+
+/// The events as they are compared: aborted tasks among themselves come in no particular order.
+fn compared(events: &[Event]) -> Vec<Event> {
+    let mut plain: Vec<Event> = events.iter().map(plain).collect();
+    let aborted = |event: &Event| matches!(event, Event::Aborted { .. });
+    for run in plain.chunk_by_mut(|one, other| aborted(one) && aborted(other)) {
+        run.sort_by_key(|event| match event {
+            Event::Aborted { nexus, .. } => nexus.0,
+            _ => 0,
+        });
+    }
+    plain
+}
+
+/// A transition of the model with what the fabric made of it.
+enum Mirrored {
+    Same { next: State, world: World },
+    Different(Difference),
+}
+
+/// Replays every transition of the instance on the sound fabric.
+///
+/// # Panics
+/// If the opening of the instance is refused by the fabric: they do not even begin alike.
+pub fn mirror(instance: Instance, stop: &AtomicBool, told: &mut dyn FnMut(u64)) -> Found {
+    mirror_on(instance, Quirks::NONE, stop, told)
+}
+
+/// As [`mirror`], on a fabric with these bugs.
+pub fn mirror_on(instance: Instance, quirks: Quirks, stop: &AtomicBool, told: &mut dyn FnMut(u64)) -> Found {
+    let model = Reservations::new(instance, Design::SOUND, Readings::OurTarget);
+    let scenario = small_scenario();
+    let setup = replay::setup(&scenario, &raw_story_header(&scenario, Design::SOUND, instance.nexuses), quirks);
+    let mut world = World::new(setup, &mut Vec::new());
+    let probe = Command::Other(Name::TestUnitReady);
+    for nexus in (0..instance.nexuses).map(Nexus) {
+        for action in [Action::Command(nexus, probe), Action::Dispatch(nexus), Action::Receive(NodeId(nexus.0))] {
+            world.apply(action, &mut Vec::new()).expect("a raw initiator may probe at any time");
+        }
+    }
+    let initial = model.initial();
+    let mut known: FxHashSet<u64> = FxHashSet::default();
+    known.insert(hash_of(&initial));
+    let mut frontier = vec![(initial, world)];
+    let mut found = Found { states: 1, ..Found::NOTHING };
+    while !frontier.is_empty() {
+        if stop.load(Ordering::Relaxed) {
+            found.cut = true;
+            return found;
+        }
+        let level: Vec<Vec<Mirrored>> =
+            frontier.par_iter().map(|(state, world)| successors(&model, state, world)).collect();
+        let mut next_level = Vec::new();
+        for one in level.into_iter().flatten() {
+            found.transitions += 1;
+            match one {
+                Mirrored::Same { next, world } => {
+                    if known.insert(hash_of(&next)) {
+                        next_level.push((next, world));
+                    }
+                }
+                Mirrored::Different(difference) => {
+                    found.difference = Some(difference);
+                    return found;
+                }
+            }
+        }
+        found.states += next_level.len() as u64;
+        frontier = next_level;
+        told(found.transitions);
+    }
+    found
+}
+
+fn successors(model: &Reservations, state: &State, world: &World) -> Vec<Mirrored> {
+    let mut moves = Vec::new();
+    model.actions(state, &mut moves);
+    moves.into_iter().filter_map(|step| one_step(model, state, world, step)).collect()
+}
+
+fn one_step(model: &Reservations, state: &State, world: &World, step: Move) -> Option<Mirrored> {
+    let (mut choices, mut said) = (Vec::new(), Vec::new());
+    let mut next = state.clone();
+    if !model.make(&mut next, step, &mut choices, &mut Log(Some(&mut said))) {
+        return None;
+    }
+    let mut world = world.clone();
+    let mut notices = Vec::new();
+    let refused = choices.iter().find_map(|(action, _)| world.apply(*action, &mut notices).err());
+    let done = events(notices);
+    let (wanted, instead) = (compared(&said), compared(&done));
+    if refused.is_none() && wanted == instead {
+        let tags = world.live_tags();
+        world.canonical(&tags);
+        return Some(Mirrored::Same { next, world });
+    }
+    let at = wanted.iter().zip(&instead).take_while(|(one, other)| one == other).count();
+    let tell = |events: &[Event]| events.get(at).map_or_else(|| "nothing more".to_owned(), words::sentence);
+    let instead = refused.map_or_else(
+        || format!("the fabric does {}", tell(&done)),
+        |refused| format!("the fabric cannot: {refused}"),
+    );
+    let table = words::view_words(&state.unit.lun.view());
+    Some(Mirrored::Different(Difference {
+        steps: vec![format!("from {table}"), format!("{step:?}")],
+        wanted: format!("the model says {}", tell(&said)),
+        instead,
+    }))
+}
+
+fn hash_of(value: &impl Hash) -> u64 {
+    let mut hasher = FxHasher::default();
+    value.hash(&mut hasher);
+    hasher.finish()
+}
+
+/// How often each thing may happen in one history of [`product`].
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct Budget {
+    /// Writes.
+    pub writes: u8,
+    /// Begins of arbitration.
+    pub challenges: u8,
+    /// Rounds of defence.
+    pub defends: u8,
+    /// Stalls, broken connections, crashes, power cycles.
+    pub faults: u8,
+    /// Commands of raw initiators.
+    pub commands: u8,
+}
+
+impl fmt::Display for Budget {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "2 guests: writes {}, challenges {}, defends {}, faults {}; 2 raw initiators: commands {}, writes {}, faults {}",
+            self.writes, self.challenges, self.defends, self.faults, self.commands, self.writes, self.faults
+        )
+    }
+}
+
+/// Bounds at which `verify` explores.
+pub const BOUNDS: Budget = Budget { writes: 1, challenges: 2, defends: 0, faults: 1, commands: 3 };
+
+#[derive(Clone)]
+struct Pair {
+    world: World,
+    worlds: Worlds,
+    left: Budget,
+    /// Its number, for the way back.
+    number: u32,
+}
+
+/// Shows every step of the scenario's fabric, and of raw initiators on its array, to the model.
+pub fn product(scenario: &Scenario, bounds: Budget, stop: &AtomicBool, told: &mut dyn FnMut(u64)) -> Found {
+    let mut total = Found::NOTHING;
+    for initiators in [Initiators::Guests, Initiators::Raw] {
+        let found = product_of(scenario, initiators, Quirks::NONE, bounds, stop, told);
+        total.states += found.states;
+        total.transitions += found.transitions;
+        total.cut |= found.cut;
+        total.difference = total.difference.or(found.difference);
+        if total.cut || total.difference.is_some() {
+            break;
+        }
+    }
+    total
+}
+
+/// The same for one kind of initiators and a fabric with these bugs.
+///
+/// # Panics
+/// If the scenario describes a world that the model does not have; its checks rule that out.
+pub fn product_of(
+    scenario: &Scenario,
+    initiators: Initiators,
+    quirks: Quirks,
+    bounds: Budget,
+    stop: &AtomicBool,
+    told: &mut dyn FnMut(u64),
+) -> Found {
+    let mut small = scenario.clone();
+    small.cluster.nodes = 2;
+    small.design = Design::SOUND;
+    let header = Header {
+        arm: Arm::Exploration,
+        blocks: 1,
+        nodes: 2,
+        nexuses: 2,
+        ..crate::chaos::header(&small, initiators, 0, quirks)
+    };
+    let setup = small_setup(&small, &header, quirks);
+    let mut search = Search { parents: Vec::new(), known: FxHashSet::default(), setup: Arc::clone(&setup) };
+    let mut notices = Vec::new();
+    let world = World::new(setup, &mut notices);
+    let mut worlds = Worlds::new(&header, STATES_MAX).expect("two nodes and two nexuses are a world of the model");
+    for event in events(notices) {
+        if let Some(difference) = search.shown(&mut worlds, &event, 0, None) {
+            return Found { transitions: 1, difference: Some(difference), ..Found::NOTHING };
+        }
+    }
+    let mut first = Pair { world, worlds, left: bounds, number: 0 };
+    search.known.insert(canonical(&mut first));
+    search.parents.push((0, Action::PowerCycle));
+    let mut frontier = vec![first];
+    let mut found = Found { states: 1, ..Found::NOTHING };
+    while !frontier.is_empty() {
+        if stop.load(Ordering::Relaxed) {
+            found.cut = true;
+            return found;
+        }
+        let level: Vec<Vec<Stepped>> = frontier.par_iter().map(|pair| search.steps(pair)).collect();
+        let mut next_level = Vec::new();
+        for stepped in level.into_iter().flatten() {
+            found.transitions += 1;
+            if let Some(difference) = stepped.difference {
+                found.difference = Some(difference);
+                return found;
+            }
+            if search.known.insert(stepped.key) {
+                let number = u32::try_from(search.parents.len()).expect("small bounds have fewer states than that");
+                search.parents.push((stepped.from, stepped.action));
+                next_level.push(Pair { number, ..stepped.pair });
+            }
+        }
+        found.states += next_level.len() as u64;
+        frontier = next_level;
+        told(found.transitions);
+    }
+    found
+}
+
+/// Candidate states beyond which a search gives up; small bounds have very few.
+const STATES_MAX: usize = 1000;
+
+fn small_setup(scenario: &Scenario, header: &Header, quirks: Quirks) -> Arc<Setup> {
+    let mut setup = (*replay::setup(scenario, header, quirks)).clone();
+    for guest in &mut setup.guests {
+        guest.depth = 1;
+        guest.queue_max = 1;
+    }
+    Arc::new(setup)
+}
+
+/// Brings the pair into canonical form; its key.
+fn canonical(pair: &mut Pair) -> u64 {
+    let mut tags = pair.world.live_tags();
+    pair.worlds.tags(&mut |nexus, tag| tags[usize::from(nexus.0)].push(*tag));
+    for of_nexus in &mut tags {
+        of_nexus.sort_unstable();
+        of_nexus.dedup();
+    }
+    let generation = pair.world.target().view().generation;
+    pair.worlds.canonical(&|nexus: Nexus, tag: Tag| rank(&tags, nexus, tag), generation);
+    pair.world.canonical(&tags);
+    let mut hasher = FxHasher::default();
+    pair.world.hash(&mut hasher);
+    pair.worlds.hash(&mut hasher);
+    pair.left.hash(&mut hasher);
+    hasher.finish()
+}
+
+/// A step of the product.
+struct Stepped {
+    from: u32,
+    action: Action,
+    pair: Pair,
+    key: u64,
+    difference: Option<Difference>,
+}
+
+struct Search {
+    /// By number of the pair: from which it was reached, by which action.
+    parents: Vec<(u32, Action)>,
+    known: FxHashSet<u64>,
+    setup: Arc<Setup>,
+}
+
+impl Search {
+    fn steps(&self, pair: &Pair) -> Vec<Stepped> {
+        offers(&pair.world, pair.left).into_iter().filter_map(|(action, left)| self.step(pair, action, left)).collect()
+    }
+
+    fn step(&self, pair: &Pair, action: Action, left: Budget) -> Option<Stepped> {
+        let mut next = pair.clone();
+        next.left = left;
+        let mut notices = Vec::new();
+        next.world.apply(action, &mut notices).ok()?;
+        let mut difference = None;
+        for event in events(notices) {
+            difference = self.shown(&mut next.worlds, &event, pair.number, Some(action));
+            if difference.is_some() {
+                break;
+            }
+        }
+        let key = if difference.is_none() { canonical(&mut next) } else { 0 };
+        Some(Stepped { from: pair.number, action, pair: next, key, difference })
+    }
+
+    /// Shows an event to the model. The difference, if the model does not allow it.
+    fn shown(&self, worlds: &mut Worlds, event: &Event, from: u32, by: Option<Action>) -> Option<Difference> {
+        match worlds.see(event) {
+            WorldsMoved::Follows { .. } => None,
+            WorldsMoved::Refused(place) => {
+                let told = worlds.explain(place, 0, Micros(0), event);
+                let nearest = told.nearest().unwrap_or("nothing").to_owned();
+                Some(Difference {
+                    steps: self.story(from, by),
+                    wanted: format!("the fabric does {}", told.refused),
+                    instead: format!("the model of {} would allow {nearest}", told.part),
+                })
+            }
+            WorldsMoved::TooMany { states } => Some(Difference {
+                steps: self.story(from, by),
+                wanted: "the model's candidate states stay few".to_owned(),
+                instead: format!("there are {states}"),
+            }),
+        }
+    }
+
+    /// What the fabric does on the way to this pair and by one more action, in words.
+    fn story(&self, to: u32, by: Option<Action>) -> Vec<String> {
+        let mut actions: Vec<Action> = by.into_iter().collect();
+        let mut at = to;
+        while at != 0 {
+            let (from, action) = self.parents[at as usize];
+            actions.push(action);
+            at = from;
+        }
+        let mut world = World::new(Arc::clone(&self.setup), &mut Vec::new());
+        let mut notices = Vec::new();
+        for action in actions.into_iter().rev() {
+            // The way was taken before, in canonical form, whose choices are the same.
+            if world.apply(action, &mut notices).is_err() {
+                break;
+            }
+            let tags = world.live_tags();
+            world.canonical(&tags);
+        }
+        events(notices).iter().map(words::sentence).collect()
+    }
+}
+
+/// What may happen next, and what is left of the budget then.
+fn offers(world: &World, left: Budget) -> Vec<(Action, Budget)> {
+    let mut enabled = Vec::new();
+    world.enabled(&mut enabled);
+    let spend = |count: u8| count.checked_sub(1);
+    let mut offers: Vec<(Action, Budget)> = enabled
+        .into_iter()
+        .filter_map(|action| {
+            let left = match action {
+                Action::Issue(_) => Budget { writes: spend(left.writes)?, ..left },
+                Action::Challenge(_) => Budget { challenges: spend(left.challenges)?, ..left },
+                Action::Defend(_) => Budget { defends: spend(left.defends)?, ..left },
+                Action::Stall(_) | Action::Crash(_) | Action::Break(_) | Action::PowerCycle => {
+                    Budget { faults: spend(left.faults)?, ..left }
+                }
+                Action::Command(..)
+                | Action::Send(_)
+                | Action::Dispatch(_)
+                | Action::Submit { .. }
+                | Action::Commit { .. }
+                | Action::Receive(_)
+                | Action::WaitOver(_)
+                | Action::Wake(_)
+                | Action::Restart(_)
+                | Action::Expire(_)
+                | Action::Login(_)
+                | Action::Persist => left,
+            };
+            Some((action, left))
+        })
+        .collect();
+    if world.setup().guests.is_empty() {
+        for nexus in (0..world.setup().nexuses()).map(Nexus) {
+            offers.extend(commands(world, nexus, left));
+        }
+    }
+    offers
+}
+
+const KEYS: [Key; 2] = [Key(1), Key(2)];
+const TYPES: [PrType; 2] = [PrType::ExclusiveAccess, PrType::WriteExclusiveAllRegistrants];
+
+/// What a raw initiator may send: it waits for the answer to its last command.
+fn commands(world: &World, nexus: Nexus, left: Budget) -> Vec<(Action, Budget)> {
+    let wire = world.wire(nexus);
+    let busy = !wire.requests.is_empty() || !wire.replies.is_empty() || world.live_tags()[usize::from(nexus.0)].len() > 1;
+    if !wire.up || busy {
+        return Vec::new();
+    }
+    let mut offers = Vec::new();
+    if let Some(writes) = left.writes.checked_sub(1) {
+        let record = Record { writer: NodeId(nexus.0), epoch: redline_vocab::Epoch(0), serial: Serial(0) };
+        let extent = Extent { lba: Lba(0), blocks: 1 };
+        offers.push((Action::Command(nexus, Command::Write { extent, record }), Budget { writes, ..left }));
+    }
+    let Some(rest) = left.commands.checked_sub(1) else { return offers };
+    let spent = Budget { commands: rest, ..left };
+    let view = world.target().view();
+    let own = view.registrants.iter().find(|(of, _)| *of == nexus).map_or(Key(0), |(_, key)| *key);
+    let mut order = |order: PrOut| offers.push((Action::Command(nexus, Command::PrOut(order)), spent));
+    for service_key in [Key(0), KEYS[0], KEYS[1]] {
+        for aptpl in [false, true] {
+            let ignore = PrOut::new(ServiceAction::RegisterAndIgnoreExistingKey);
+            order(PrOut { service_key, aptpl, ..ignore });
+            order(PrOut { key: own, service_key, aptpl, ..PrOut::new(ServiceAction::Register) });
+        }
+        for kind in TYPES.map(PrType::code) {
+            order(PrOut { key: own, service_key, kind, ..PrOut::new(ServiceAction::Preempt) });
+            order(PrOut { key: own, service_key, kind, ..PrOut::new(ServiceAction::PreemptAndAbort) });
+        }
+        let destination = Some(Nexus(1 - nexus.0));
+        order(PrOut { key: own, service_key, destination, ..PrOut::new(ServiceAction::RegisterAndMove) });
+    }
+    for kind in TYPES.map(PrType::code) {
+        order(PrOut { key: own, kind, ..PrOut::new(ServiceAction::Reserve) });
+        order(PrOut { key: own, kind, ..PrOut::new(ServiceAction::Release) });
+    }
+    order(PrOut { key: own, ..PrOut::new(ServiceAction::Clear) });
+    order(PrOut { key: KEYS[0], ..PrOut::new(ServiceAction::Clear) });
+    for what in [PrIn::ReadKeys, PrIn::ReadReservation, PrIn::ReadFullStatus, PrIn::ReportCapabilities] {
+        offers.push((Action::Command(nexus, Command::PrIn(what)), spent));
+    }
+    offers
+}
