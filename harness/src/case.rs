@@ -185,12 +185,19 @@ impl From<FileFault> for Fault {
 /// The hosts that a fault is about.
 fn hosts_of(fault: &Fault) -> Vec<u8> {
     match fault {
-        Fault::ConnectionReset(nexus) | Fault::ConnectionStall(nexus) | Fault::Partition(nexus, _) => vec![nexus.0],
+        Fault::ConnectionReset(nexus) | Fault::ConnectionStall(nexus) | Fault::Partition(nexus, _) => {
+            vec![nexus.0]
+        }
         Fault::HeartbeatLoss(node, other) => vec![node.0, other.0],
-        Fault::NodePause(node) | Fault::NodeCrash(node) | Fault::ClockSkew(node, _) | Fault::ClockJump(node, _) => {
+        Fault::NodePause(node)
+        | Fault::NodeCrash(node)
+        | Fault::ClockSkew(node, _)
+        | Fault::ClockJump(node, _) => {
             vec![node.0]
         }
-        Fault::PowerCycle | Fault::TornWrite | Fault::Corruption | Fault::DiskSlow | Fault::DiskError => Vec::new(),
+        Fault::PowerCycle | Fault::TornWrite | Fault::Corruption | Fault::DiskSlow | Fault::DiskError => {
+            Vec::new()
+        }
     }
 }
 
@@ -231,7 +238,11 @@ impl Case {
                     .plan
                     .injections
                     .iter()
-                    .map(|one| FileInjection { at_us: one.at.0, lasts_us: one.lasts.0, fault: one.fault.into() })
+                    .map(|one| FileInjection {
+                        at_us: one.at.0,
+                        lasts_us: one.lasts.0,
+                        fault: one.fault.into(),
+                    })
                     .collect(),
             },
         };
@@ -273,7 +284,8 @@ impl Case {
             .map_err(|problems| Error::Scenario(scenario::Error::Wrong(problems)))?;
         let mut quirks = Quirks::NONE;
         for name in &read.quirks {
-            let quirk = Quirk::from_name(name).ok_or_else(|| wrong(format!("no quirk is called `{name}`")))?;
+            let quirk =
+                Quirk::from_name(name).ok_or_else(|| wrong(format!("no quirk is called `{name}`")))?;
             quirks = quirks.with(quirk);
         }
         let seed = read.plan.seed.parse().map_err(|_| wrong(format!("`{}` is no seed", read.plan.seed)))?;
@@ -281,12 +293,21 @@ impl Case {
             .plan
             .faults
             .into_iter()
-            .map(|one| Injection { at: Micros(one.at_us), lasts: Micros(one.lasts_us), fault: one.fault.into() })
+            .map(|one| Injection {
+                at: Micros(one.at_us),
+                lasts: Micros(one.lasts_us),
+                fault: one.fault.into(),
+            })
             .collect();
-        if let Some(host) =
-            injections.iter().flat_map(|one| hosts_of(&one.fault)).find(|host| *host >= scenario.cluster.nodes)
+        if let Some(host) = injections
+            .iter()
+            .flat_map(|one| hosts_of(&one.fault))
+            .find(|host| *host >= scenario.cluster.nodes)
         {
-            return Err(wrong(format!("a fault is about node {host}, but there are {} nodes", scenario.cluster.nodes)));
+            return Err(wrong(format!(
+                "a fault is about node {host}, but there are {} nodes",
+                scenario.cluster.nodes
+            )));
         }
         if injections.windows(2).any(|pair| pair[0].at > pair[1].at) {
             return Err(wrong("the faults are not in the order of time".to_owned()));

@@ -8,18 +8,18 @@
 //! A state of either search is a pair. Tags, epochs and PRgeneration are renamed on both sides alike, so that pairs
 //! which differ only in how long they have lasted become one.
 
-use crate::check::raw_story_header;
+use crate::check::{raw_story_header, story_header};
 use crate::conform::{Worlds, WorldsMoved, words};
 use crate::replay::{self, plain};
 use crate::scenario::{self, Scenario};
 use crate::sim::{Notice, Setup, World, rank};
 use rayon::prelude::*;
-use redline_model::cluster::{Log, Readings, State};
-use redline_model::reservations::{Instance, Move, Reservations};
+use redline_model::cluster::{Bounds, Cluster, Left, Log, Readings, State};
+use redline_model::reservations::{Instance, Reservations};
 use redline_traces::{Arm, Header, Initiators};
 use redline_vocab::{
-    Action, Command, Design, Event, Extent, Key, Lba, Micros, Name, Nexus, NodeId, PrIn, PrOut, PrType, Quirks, Record,
-    Serial, ServiceAction, Tag,
+    Action, Command, Design, Event, Extent, Key, Lba, Micros, Name, Nexus, NodeId, PrIn, PrOut, PrType,
+    Quirks, Record, Serial, ServiceAction, Tag,
 };
 use rustc_hash::{FxHashSet, FxHasher};
 use stateright::Model;
@@ -37,6 +37,14 @@ pub const MIRRORED: Instance = Instance {
     writers: 1,
     rich: false,
     attentions: true,
+};
+
+/// The bounds that [`mirror_cluster`] takes.
+pub const MIRRORED_CLUSTER: Bounds = Bounds {
+    nodes: 2,
+    left: Left { writes: 1, challenges: 2, defends: 1, stalls: 0, breaks: 1, crashes: 0, power_cycles: 1 },
+    queue: 1,
+    restarts: true,
 };
 
 /// Where model and fabric differ.
@@ -100,38 +108,98 @@ enum Mirrored {
     Different(Difference),
 }
 
-/// Replays every transition of the instance on the sound fabric.
-///
-/// # Panics
-/// If the opening of the instance is refused by the fabric: they do not even begin alike.
-pub fn mirror(instance: Instance, stop: &AtomicBool, told: &mut dyn FnMut(u64)) -> Found {
-    mirror_on(instance, Quirks::NONE, stop, told)
+/// A small model whose transitions consist of choices that the fabric can make too.
+trait Mirrorable: Model<State = State, Action: Copy + fmt::Debug> + Sync {
+    /// Choices that bring a fabric that was just powered on into the initial state.
+    fn opening(&self) -> Vec<Action>;
+    /// Takes the move in place, with its choices and events. Whether it is possible.
+    fn take(
+        &self,
+        state: &mut State,
+        step: Self::Action,
+        choices: &mut Vec<(Action, u8)>,
+        said: &mut Vec<Event>,
+    ) -> bool;
 }
 
-/// As [`mirror`], on a fabric with these bugs.
-pub fn mirror_on(instance: Instance, quirks: Quirks, stop: &AtomicBool, told: &mut dyn FnMut(u64)) -> Found {
-    let model = Reservations::new(instance, Design::SOUND, Readings::OurTarget);
-    let scenario = small_scenario();
-    let setup = replay::setup(&scenario, &raw_story_header(&scenario, Design::SOUND, instance.nexuses), quirks);
-    let mut world = World::new(setup, &mut Vec::new());
-    let probe = Command::Other(Name::TestUnitReady);
-    for nexus in (0..instance.nexuses).map(Nexus) {
-        for action in [Action::Command(nexus, probe), Action::Dispatch(nexus), Action::Receive(NodeId(nexus.0))] {
-            world.apply(action, &mut Vec::new()).expect("a raw initiator may probe at any time");
-        }
+impl Mirrorable for Reservations {
+    fn opening(&self) -> Vec<Action> {
+        let probe = Command::Other(Name::TestUnitReady);
+        let nexuses = (0..self.instance().nexuses).map(Nexus);
+        nexuses
+            .flat_map(|nexus| {
+                [Action::Command(nexus, probe), Action::Dispatch(nexus), Action::Receive(NodeId(nexus.0))]
+            })
+            .collect()
     }
-    let initial = model.initial();
+
+    fn take(
+        &self,
+        state: &mut State,
+        step: redline_model::reservations::Move,
+        choices: &mut Vec<(Action, u8)>,
+        said: &mut Vec<Event>,
+    ) -> bool {
+        self.make(state, step, choices, &mut Log(Some(said)))
+    }
+}
+
+impl Mirrorable for Cluster {
+    fn opening(&self) -> Vec<Action> {
+        Vec::new()
+    }
+
+    fn take(
+        &self,
+        state: &mut State,
+        step: redline_model::cluster::Move,
+        choices: &mut Vec<(Action, u8)>,
+        said: &mut Vec<Event>,
+    ) -> bool {
+        self.make(state, step, choices, &mut Log(Some(said)))
+    }
+}
+
+/// Replays every transition of [`MIRRORED`] on a fabric with these bugs.
+pub fn mirror(quirks: Quirks, stop: &AtomicBool, told: &mut dyn FnMut(u64)) -> Found {
+    let model = Reservations::new(MIRRORED, Design::SOUND, Readings::OurTarget);
+    let scenario = small_scenario();
+    let header = raw_story_header(&scenario, Design::SOUND, MIRRORED.nexuses);
+    mirror_model(&model, replay::setup(&scenario, &header, quirks), stop, told)
+}
+
+/// Replays every transition of the guest cluster model within [`MIRRORED_CLUSTER`] on a fabric with these bugs.
+pub fn mirror_cluster(quirks: Quirks, stop: &AtomicBool, told: &mut dyn FnMut(u64)) -> Found {
+    let scenario = small_scenario();
+    let model = Cluster::new(Design::SOUND, MIRRORED_CLUSTER, Readings::OurTarget, &scenario.keys());
+    let header = story_header(&scenario, Design::SOUND, MIRRORED_CLUSTER.nodes, model.nexuses());
+    mirror_model(&model, replay::setup(&scenario, &header, quirks), stop, told)
+}
+
+fn mirror_model<M: Mirrorable>(
+    model: &M,
+    setup: Arc<Setup>,
+    stop: &AtomicBool,
+    told: &mut dyn FnMut(u64),
+) -> Found {
+    let mut world = World::new(setup, &mut Vec::new());
+    for action in model.opening() {
+        world.apply(action, &mut Vec::new()).expect("the opening is possible in any fabric");
+    }
     let mut known: FxHashSet<u64> = FxHashSet::default();
-    known.insert(hash_of(&initial));
-    let mut frontier = vec![(initial, world)];
-    let mut found = Found { states: 1, ..Found::NOTHING };
+    let mut frontier = Vec::new();
+    for initial in model.init_states() {
+        known.insert(hash_of(&initial));
+        frontier.push((initial, world.clone()));
+    }
+    let mut found = Found { states: frontier.len() as u64, ..Found::NOTHING };
     while !frontier.is_empty() {
         if stop.load(Ordering::Relaxed) {
             found.cut = true;
             return found;
         }
         let level: Vec<Vec<Mirrored>> =
-            frontier.par_iter().map(|(state, world)| successors(&model, state, world)).collect();
+            frontier.par_iter().map(|(state, world)| successors(model, state, world)).collect();
         let mut next_level = Vec::new();
         for one in level.into_iter().flatten() {
             found.transitions += 1;
@@ -154,16 +222,16 @@ pub fn mirror_on(instance: Instance, quirks: Quirks, stop: &AtomicBool, told: &m
     found
 }
 
-fn successors(model: &Reservations, state: &State, world: &World) -> Vec<Mirrored> {
+fn successors<M: Mirrorable>(model: &M, state: &State, world: &World) -> Vec<Mirrored> {
     let mut moves = Vec::new();
     model.actions(state, &mut moves);
     moves.into_iter().filter_map(|step| one_step(model, state, world, step)).collect()
 }
 
-fn one_step(model: &Reservations, state: &State, world: &World, step: Move) -> Option<Mirrored> {
+fn one_step<M: Mirrorable>(model: &M, state: &State, world: &World, step: M::Action) -> Option<Mirrored> {
     let (mut choices, mut said) = (Vec::new(), Vec::new());
     let mut next = state.clone();
-    if !model.make(&mut next, step, &mut choices, &mut Log(Some(&mut said))) {
+    if !model.take(&mut next, step, &mut choices, &mut said) {
         return None;
     }
     let mut world = world.clone();
@@ -179,13 +247,13 @@ fn one_step(model: &Reservations, state: &State, world: &World, step: Move) -> O
     let at = wanted.iter().zip(&instead).take_while(|(one, other)| one == other).count();
     let tell = |events: &[Event]| events.get(at).map_or_else(|| "nothing more".to_owned(), words::sentence);
     let instead = refused.map_or_else(
-        || format!("the fabric does {}", tell(&done)),
+        || format!("the fabric: {}", tell(&done)),
         |refused| format!("the fabric cannot: {refused}"),
     );
     let table = words::view_words(&state.unit.lun.view());
     Some(Mirrored::Different(Difference {
         steps: vec![format!("from {table}"), format!("{step:?}")],
-        wanted: format!("the model says {}", tell(&said)),
+        wanted: format!("the model: {}", tell(&said)),
         instead,
     }))
 }
@@ -222,7 +290,7 @@ impl fmt::Display for Budget {
 }
 
 /// Bounds at which `verify` explores.
-pub const BOUNDS: Budget = Budget { writes: 1, challenges: 2, defends: 0, faults: 1, commands: 3 };
+pub const BOUNDS: Budget = Budget { writes: 1, challenges: 2, defends: 1, faults: 1, commands: 4 };
 
 #[derive(Clone)]
 struct Pair {
@@ -275,7 +343,8 @@ pub fn product_of(
     let mut search = Search { parents: Vec::new(), known: FxHashSet::default(), setup: Arc::clone(&setup) };
     let mut notices = Vec::new();
     let world = World::new(setup, &mut notices);
-    let mut worlds = Worlds::new(&header, STATES_MAX).expect("two nodes and two nexuses are a world of the model");
+    let mut worlds =
+        Worlds::new(&header, STATES_MAX).expect("two nodes and two nexuses are a world of the model");
     for event in events(notices) {
         if let Some(difference) = search.shown(&mut worlds, &event, 0, None) {
             return Found { transitions: 1, difference: Some(difference), ..Found::NOTHING };
@@ -300,7 +369,8 @@ pub fn product_of(
                 return found;
             }
             if search.known.insert(stepped.key) {
-                let number = u32::try_from(search.parents.len()).expect("small bounds have fewer states than that");
+                let number =
+                    u32::try_from(search.parents.len()).expect("small bounds have fewer states than that");
                 search.parents.push((stepped.from, stepped.action));
                 next_level.push(Pair { number, ..stepped.pair });
             }
@@ -360,7 +430,10 @@ struct Search {
 
 impl Search {
     fn steps(&self, pair: &Pair) -> Vec<Stepped> {
-        offers(&pair.world, pair.left).into_iter().filter_map(|(action, left)| self.step(pair, action, left)).collect()
+        offers(&pair.world, pair.left)
+            .into_iter()
+            .filter_map(|(action, left)| self.step(pair, action, left))
+            .collect()
     }
 
     fn step(&self, pair: &Pair, action: Action, left: Budget) -> Option<Stepped> {
@@ -468,7 +541,9 @@ const TYPES: [PrType; 2] = [PrType::ExclusiveAccess, PrType::WriteExclusiveAllRe
 /// What a raw initiator may send: it waits for the answer to its last command.
 fn commands(world: &World, nexus: Nexus, left: Budget) -> Vec<(Action, Budget)> {
     let wire = world.wire(nexus);
-    let busy = !wire.requests.is_empty() || !wire.replies.is_empty() || world.live_tags()[usize::from(nexus.0)].len() > 1;
+    let busy = !wire.requests.is_empty()
+        || !wire.replies.is_empty()
+        || world.live_tags()[usize::from(nexus.0)].len() > 1;
     if !wire.up || busy {
         return Vec::new();
     }
@@ -483,27 +558,25 @@ fn commands(world: &World, nexus: Nexus, left: Budget) -> Vec<(Action, Budget)> 
     let view = world.target().view();
     let own = view.registrants.iter().find(|(of, _)| *of == nexus).map_or(Key(0), |(_, key)| *key);
     let mut order = |order: PrOut| offers.push((Action::Command(nexus, Command::PrOut(order)), spent));
-    for service_key in [Key(0), KEYS[0], KEYS[1]] {
-        for aptpl in [false, true] {
-            let ignore = PrOut::new(ServiceAction::RegisterAndIgnoreExistingKey);
-            order(PrOut { service_key, aptpl, ..ignore });
-            order(PrOut { key: own, service_key, aptpl, ..PrOut::new(ServiceAction::Register) });
-        }
-        for kind in TYPES.map(PrType::code) {
-            order(PrOut { key: own, service_key, kind, ..PrOut::new(ServiceAction::Preempt) });
-            order(PrOut { key: own, service_key, kind, ..PrOut::new(ServiceAction::PreemptAndAbort) });
-        }
-        let destination = Some(Nexus(1 - nexus.0));
-        order(PrOut { key: own, service_key, destination, ..PrOut::new(ServiceAction::RegisterAndMove) });
+    let (mine, theirs) = (KEYS[usize::from(nexus.0)], KEYS[usize::from(1 - nexus.0)]);
+    let destination = Some(Nexus(1 - nexus.0));
+    for service_key in [Key(0), mine] {
+        order(PrOut { service_key, aptpl: true, ..PrOut::new(ServiceAction::RegisterAndIgnoreExistingKey) });
     }
+    order(PrOut { key: own, service_key: mine, ..PrOut::new(ServiceAction::Register) });
+    order(PrOut { key: own, service_key: theirs, destination, ..PrOut::new(ServiceAction::RegisterAndMove) });
+    order(PrOut { key: own, ..PrOut::new(ServiceAction::Clear) });
     for kind in TYPES.map(PrType::code) {
         order(PrOut { key: own, kind, ..PrOut::new(ServiceAction::Reserve) });
         order(PrOut { key: own, kind, ..PrOut::new(ServiceAction::Release) });
+        order(PrOut { key: own, kind, service_key: theirs, ..PrOut::new(ServiceAction::PreemptAndAbort) });
     }
-    order(PrOut { key: own, ..PrOut::new(ServiceAction::Clear) });
-    order(PrOut { key: KEYS[0], ..PrOut::new(ServiceAction::Clear) });
-    for what in [PrIn::ReadKeys, PrIn::ReadReservation, PrIn::ReadFullStatus, PrIn::ReportCapabilities] {
-        offers.push((Action::Command(nexus, Command::PrIn(what)), spent));
-    }
+    order(PrOut {
+        key: own,
+        kind: TYPES[0].code(),
+        service_key: theirs,
+        ..PrOut::new(ServiceAction::Preempt)
+    });
+    offers.push((Action::Command(nexus, Command::PrIn(PrIn::ReadFullStatus)), spent));
     offers
 }

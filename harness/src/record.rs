@@ -228,7 +228,8 @@ impl Record {
     /// [`Error`]
     pub fn load(path: &Path) -> Result<Record, Error> {
         let file = path.display().to_string();
-        let text = std::fs::read_to_string(path).map_err(|source| Error::Io { file: file.clone(), source })?;
+        let text =
+            std::fs::read_to_string(path).map_err(|source| Error::Io { file: file.clone(), source })?;
         Record::parse(&text, &file)
     }
 
@@ -237,16 +238,22 @@ impl Record {
     /// # Errors
     /// [`Error::Malformed`]
     pub fn parse(text: &str, file: &str) -> Result<Record, Error> {
-        let wrong = |line, column, what: String| Error::Malformed { file: file.to_owned(), line, column, what };
+        let wrong =
+            |line, column, what: String| Error::Malformed { file: file.to_owned(), line, column, what };
         let mut record: Record = serde_json::from_str(text)
             .map_err(|error| wrong(error.line(), error.column(), error.to_string()))?;
         if record.schema != SCHEMA {
-            return Err(wrong(1, 1, format!("its schema is `{}`, written by redline {}", record.schema, record.redline)));
+            return Err(wrong(
+                1,
+                1,
+                format!("its schema is `{}`, written by redline {}", record.schema, record.redline),
+            ));
         }
         if record.shard.is_some_and(|shard| shard.number == 0 || shard.number > shard.of) {
             return Err(wrong(1, 1, "a shard is numbered from 1 to the number of shards".to_owned()));
         }
-        record.outcome = record.outcome.max(Outcome::worst(record.sections.iter().map(|section| section.outcome)));
+        record.outcome =
+            record.outcome.max(Outcome::worst(record.sections.iter().map(|section| section.outcome)));
         Ok(record)
     }
 }
@@ -265,7 +272,8 @@ pub fn merge(mut records: Vec<Record>) -> Record {
             && shards.len() == first.of as usize
             && (1..).zip(&shards).all(|(number, shard)| *shard == Shard { number, of: first.of })
     });
-    let alike = records.iter().all(|record| record.scenario == scenario && record.redline == records[0].redline);
+    let alike =
+        records.iter().all(|record| record.scenario == scenario && record.redline == records[0].redline);
     missing.figure("records", records.len());
     (missing.outcome, missing.summary) = match (complete || shards.is_empty() && !records.is_empty(), alike) {
         (true, true) => (Outcome::Holds, format!("{} records, none missing", records.len())),

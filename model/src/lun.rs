@@ -161,7 +161,7 @@ impl Lun {
     /// Every way in which the target may take this command of the nexus.
     ///
     /// Open in the standard, and therefore all listed: which of several unit attentions is reported
-    /// first, and whether RESERVATION CONFLICT or a pending unit attention goes first.
+    /// first, and whether RESERVATION CONFLICT or a pending unit attention goes first. The usual reading comes first.
     pub fn reactions(&self, rules: Rules, nexus: Nexus, command: &Command, out: &mut Vec<Reaction>) {
         let name = command.name();
         // SAM-5 5.14: these are executed whatever is pending.
@@ -178,12 +178,11 @@ impl Lun {
         self.carry_out(rules, nexus, command, out);
         if pending != 0 {
             // What was not executed cannot have failed by itself: only the conflict may go first.
-            let mut conflict = false;
-            for reaction in out.drain(first..) {
-                conflict |= reaction == Reaction::Refused(Status::ReservationConflict);
-            }
-            if conflict {
-                out.push(Reaction::Refused(Status::ReservationConflict));
+            let conflict = Reaction::Refused(Status::ReservationConflict);
+            let (possible, certain) = (out[first..].contains(&conflict), out[first..] == [conflict]);
+            out.truncate(first);
+            if possible {
+                out.insert(if certain { 0 } else { first }, conflict);
             }
         }
     }

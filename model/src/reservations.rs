@@ -266,7 +266,8 @@ impl Reservations {
         let opening = self.nexuses().flat_map(|nexus| {
             [Action::Command(nexus, probe), Action::Dispatch(nexus), Action::Receive(NodeId(nexus.0))]
         });
-        let all: Vec<(Action, u8)> = opening.map(|action| (action, 0)).chain(choices.iter().copied()).collect();
+        let all: Vec<(Action, u8)> =
+            opening.map(|action| (action, 0)).chain(choices.iter().copied()).collect();
         self.base.story(&all)
     }
 

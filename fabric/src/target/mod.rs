@@ -480,10 +480,12 @@ impl Target {
             Outcome::Written | Outcome::Flushed => (Status::Good, Data::Nothing),
             Outcome::Failed(sense) => (Status::CheckCondition(sense), Data::Nothing),
         };
-        // An unwanted write has changed the medium all the same; an unwanted read is nothing.
+        // An unwanted write has changed the medium all the same; an unwanted read is nothing, and neither is what failed.
         let took_effect = task.wanted || matches!(task.command, Command::Write { .. });
         if status == Status::Good && took_effect {
             out.push(Effect::Event(Event::Committed { nexus, tag }));
+        } else if !task.wanted {
+            out.push(Effect::Event(Event::Aborted { nexus, tag }));
         }
         if task.wanted {
             self.reply(nexus, tag, Reply { status, data }, out);

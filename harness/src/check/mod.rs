@@ -18,9 +18,9 @@ mod tests;
 
 pub use cluster::{recovery_terms, story_header};
 pub use engine::run;
-pub use reservations::raw_story_header;
 pub use recover::{Recovery, Terms, recover};
 use redline_vocab::{Action, Event};
+pub use reservations::raw_story_header;
 use std::{fmt, hash::Hash, time::Duration};
 
 /// What a check needs to know of a model beside its transitions.

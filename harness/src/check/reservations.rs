@@ -48,7 +48,10 @@ fn tell(step: Move, choices: &[(Action, u8)], events: &[Event]) -> String {
             Event::Replied { reply, .. } => Some(reply.status),
             _ => None,
         });
-        status.map_or_else(|| "its answer waits for the back end".to_owned(), |status: Status| status.to_string())
+        status.map_or_else(
+            || "its answer waits for the back end".to_owned(),
+            |status: Status| status.to_string(),
+        )
     };
     let asked = choices.iter().find_map(|(action, _)| match action {
         Action::Command(_, command) => Some(words::command_words(command)),

@@ -1,12 +1,13 @@
 //! The logical unit under a trace: which states of the model's unit an event leaves.
 
 use super::track::Part;
+use crate::sim::forget_numbers;
 use redline_model::lun::{Answer, Due, Kind, Reaction, Rules, Stage};
 use redline_model::unit::Unit;
 use redline_vocab::{
-    Command, Data, Disposition, Epoch, Event, Fault, Generation, Guard, Nexus, NodeId, Record, Reply, Sense, Serial, Status, Tag,
+    Command, Data, Disposition, Epoch, Event, Fault, Generation, Guard, Nexus, NodeId, Record, Reply, Sense,
+    Serial, Status, Tag,
 };
-use crate::sim::forget_numbers;
 
 /// The part.
 #[derive(Clone, Copy, Debug)]
@@ -24,7 +25,7 @@ pub(super) struct LunState {
     pub due: Vec<Due>,
     /// The target is off.
     pub dark: bool,
-    /// The back end has been made to fail: an I/O may end without effect and, if nobody waits for it, unseen.
+    /// The back end has been made to fail: a write may end without effect.
     pub failing: bool,
 }
 
@@ -135,38 +136,27 @@ impl LunPart {
         state.unit.dispatch(self.rules, nexus, reaction, &mut state.due);
     }
 
-    /// An answer that no other event announces: a failed I/O, or the GOOD of a PREEMPT AND ABORT that waited for
-    /// operations nobody hears of (reads, and writes that failed).
+    /// An answer that no other event announces: a failed I/O.
     fn replied(&self, state: &mut LunState, event: &Event) -> bool {
         let Event::Replied { nexus, tag, reply } = event else { return false };
-        if let Some(task) = state.unit.lun.task(*nexus, *tag, Stage::BackEnd) {
-            let Status::CheckCondition(sense) = reply.status else { return false };
-            if !state.unit.lun.tasks[task].wanted || !is_medium_error(sense) || reply.data != Data::Nothing {
-                return false;
-            }
-            state.unit.lun.end(task, Some(sense), &mut state.due);
-            return Self::settle(state, event);
-        }
-        let waiting = state.unit.lun.waiting.iter().position(|one| (one.nexus, one.tag) == (*nexus, *tag));
-        let Some(at) = waiting.filter(|_| *reply == Reply::of(Status::Good)) else { return false };
-        let awaited = state.unit.lun.waiting[at].awaited.clone();
-        if !awaited.iter().all(|(of, tag)| self.may_end_unseen(state, *of, *tag)) {
+        let Some(task) = state.unit.lun.task(*nexus, *tag, Stage::BackEnd) else { return false };
+        let Status::CheckCondition(sense) = reply.status else { return false };
+        if !state.unit.lun.tasks[task].wanted || !is_medium_error(sense) || reply.data != Data::Nothing {
             return false;
         }
-        for (of, tag) in awaited {
-            if let Some(task) = state.unit.lun.task(of, tag, Stage::BackEnd) {
-                state.unit.end(task, &mut state.due);
-            }
-        }
+        state.unit.lun.end(task, Some(sense), &mut state.due);
         Self::settle(state, event)
     }
 
-    /// Whether the back end may have finished this task without a trace of it.
-    fn may_end_unseen(&self, state: &LunState, nexus: Nexus, tag: Tag) -> bool {
-        state.unit.lun.task(nexus, tag, Stage::BackEnd).is_none_or(|at| {
-            let task = &state.unit.lun.tasks[at];
-            !task.wanted && (state.failing || matches!(task.kind, Kind::Read | Kind::Flush))
-        })
+    /// The back end is done with a task that nobody waits for, and it had no effect: it was no write, or it failed.
+    fn ended_in_vain(&self, state: &mut LunState, nexus: Nexus, tag: Tag) -> bool {
+        let Some(at) = state.unit.lun.task(nexus, tag, Stage::BackEnd) else { return false };
+        let task = &state.unit.lun.tasks[at];
+        let in_vain = !task.wanted && (state.failing || matches!(task.kind, Kind::Read | Kind::Flush));
+        if in_vain {
+            state.unit.end(at, &mut state.due);
+        }
+        in_vain
     }
 
     fn logged_in(&self, state: &mut LunState, node: NodeId, nexus: Nexus) -> bool {
@@ -174,47 +164,16 @@ impl LunPart {
         if node.0 != nexus.0 % self.nodes || wire_taken || state.dark {
             return false;
         }
-        if !state.unit.lun.accepts_login(self.rules, nexus) {
-            let busy: Vec<Tag> = state
-                .unit
-                .lun
-                .tasks
-                .iter()
-                .filter(|task| task.nexus == nexus && task.stage == Stage::BackEnd)
-                .map(|task| task.tag)
-                .collect();
-            if !busy.iter().all(|tag| self.may_end_unseen(state, nexus, *tag)) {
-                return false;
-            }
-            let mut unseen = Vec::new();
-            for tag in busy {
-                if let Some(task) = state.unit.lun.task(nexus, tag, Stage::BackEnd) {
-                    state.unit.end(task, &mut unseen);
-                }
-            }
-            // An answer that became due would have been seen before.
-            if !unseen.is_empty() {
-                return false;
-            }
+        let accepted = state.unit.lun.accepts_login(self.rules, nexus);
+        if accepted {
+            state.unit.login(nexus);
         }
-        state.unit.login(nexus);
-        true
+        accepted
     }
 
     fn submitted(&self, state: &mut LunState, nexus: Nexus, tag: Tag) -> bool {
-        if state.unit.lun.task(nexus, tag, Stage::TaskSet).is_none() {
-            return false;
-        }
-        if state.unit.lun.is_barred() {
-            // Only what has failed, unseen, can have lifted the barrier.
-            if !state.failing || !state.unit.lun.waiting.is_empty() {
-                return false;
-            }
-            state.unit.lun.tasks.retain(|task| !task.condemned);
-        }
-        let at = state.unit.lun.task(nexus, tag, Stage::TaskSet);
-        at.into_iter().for_each(|at| state.unit.lun.submit(at));
-        true
+        let at = state.unit.lun.task(nexus, tag, Stage::TaskSet).filter(|_| !state.unit.lun.is_barred());
+        at.map(|at| state.unit.lun.submit(at)).is_some()
     }
 
     fn committed(&self, state: &mut LunState, nexus: Nexus, tag: Tag) -> bool {
@@ -408,7 +367,8 @@ impl Part for LunPart {
                 }
                 comes_up
             }
-            Event::Aborted { .. } | Event::TableChanged { .. } => false,
+            Event::Aborted { nexus, tag } => self.ended_in_vain(state, *nexus, *tag),
+            Event::TableChanged { .. } => false,
             Event::Issued { .. }
             | Event::Forgotten { .. }
             | Event::Challenged { .. }

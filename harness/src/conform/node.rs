@@ -1,8 +1,8 @@
 //! A guest cluster node under a trace: which states of the model's node an event leaves.
 
+use super::lun::plain_command;
 use super::track::Part;
 use redline_model::node::{Node, Operation, Owed, Own};
-use super::lun::plain_command;
 use redline_vocab::{Command, Epoch, Event, Guard, LossReason, Nexus, NodeId, Serial, Tag};
 
 /// The part.

@@ -55,8 +55,13 @@ pub fn run(desk: &Desk<'_>, scenario: &Scenario, ask: Ask) -> Result<Section, Er
     let mut next = 0;
     loop {
         let left = if ask.lasts.is_some() { BATCH } else { runs - next };
-        let options =
-            Options { seed: seed.wrapping_add(next), runs: left, quirks: ask.quirks, initiators: ask.initiators, keep: KEPT };
+        let options = Options {
+            seed: seed.wrapping_add(next),
+            runs: left,
+            quirks: ask.quirks,
+            initiators: ask.initiators,
+            keep: KEPT,
+        };
         let more = campaign(scenario, options, desk.stop, &|_| {
             desk.tell(&what, count.fetch_add(1, Ordering::Relaxed) + 1, of);
         });
@@ -149,7 +154,12 @@ fn describe(scenario: &Scenario, what: &str, ask: Ask, seed: u64, summary: &Summ
     section.figure("situations covered", summary.coverage.count());
     section.figure(
         "candidate worlds",
-        format!("{}.{:03} on average, at most {}", summary.worlds_sum / judged, summary.worlds_sum * 1000 / judged % 1000, summary.worlds_largest),
+        format!(
+            "{}.{:03} on average, at most {}",
+            summary.worlds_sum / judged,
+            summary.worlds_sum * 1000 / judged % 1000,
+            summary.worlds_largest
+        ),
     );
     if ask.quirks != Quirks::NONE {
         let names: Vec<&str> = ask.quirks.iter().map(|quirk| quirk.name()).collect();
@@ -160,7 +170,9 @@ fn describe(scenario: &Scenario, what: &str, ask: Ask, seed: u64, summary: &Summ
         columns: vec!["fault".to_owned(), "times".to_owned()],
         rows: FaultKind::ALL
             .into_iter()
-            .map(|kind| vec![kind.name().to_owned(), summary.faults.get(&kind).copied().unwrap_or(0).to_string()])
+            .map(|kind| {
+                vec![kind.name().to_owned(), summary.faults.get(&kind).copied().unwrap_or(0).to_string()]
+            })
             .collect(),
     });
     judge(&mut section, scenario, ask.initiators, summary);
@@ -169,7 +181,9 @@ fn describe(scenario: &Scenario, what: &str, ask: Ask, seed: u64, summary: &Summ
 
 /// Properties whose premise a run of this kind can meet at all.
 fn reachable(scenario: &Scenario, initiators: Initiators, property: &str) -> bool {
-    let weight = |kinds: &[FaultKind]| kinds.iter().any(|kind| scenario.chaos.weights.get(kind).is_some_and(|one| *one > 0));
+    let weight = |kinds: &[FaultKind]| {
+        kinds.iter().any(|kind| scenario.chaos.weights.get(kind).is_some_and(|one| *one > 0))
+    };
     let power = weight(&[FaultKind::PowerCycle, FaultKind::TornWrite]);
     match property {
         // Raw initiators read no data back, own nothing, and do not flush.
@@ -192,7 +206,8 @@ fn judge(section: &mut Section, scenario: &Scenario, initiators: Initiators, sum
     let incomplete = summary.cut || summary.inconclusive > 0 || summary.runs == 0;
     let mut missing = Vec::new();
     for property in &CATALOGUE {
-        let fired = summary.witnesses.iter().find(|one| one.property == property.id).map_or(0, |one| one.fired);
+        let fired =
+            summary.witnesses.iter().find(|one| one.property == property.id).map_or(0, |one| one.fired);
         let (outcome, note) = if broken(property.id) {
             (Outcome::Violated, format!("premise met {fired} times"))
         } else if fired == 0 && !reachable(scenario, initiators, property.id) {
@@ -221,7 +236,10 @@ fn judge(section: &mut Section, scenario: &Scenario, initiators: Initiators, sum
     } else if summary.runs == 0 {
         (Outcome::Inconclusive, "no run was made".to_owned())
     } else if summary.inconclusive > 0 {
-        (Outcome::Inconclusive, format!("{} of {} runs could not be judged to their end", summary.inconclusive, summary.runs))
+        (
+            Outcome::Inconclusive,
+            format!("{} of {} runs could not be judged to their end", summary.inconclusive, summary.runs),
+        )
     } else if !missing.is_empty() {
         (Outcome::Vacuous, format!("premises never met: {}", missing.join(", ")))
     } else {

@@ -3,8 +3,8 @@
 use super::{Desk, Error, file_word, io_error, quirk_options, scenario_word, since};
 use crate::catalogue::{RECOVERY, Relaxation, Shown, relaxation};
 use crate::check::{
-    self, Counterexample, Ending, Limits, Recovery, Report, Subject, Until, Verdict, raw_story_header, recovery_terms,
-    story_header,
+    self, Counterexample, Ending, Limits, Recovery, Report, Subject, Until, Verdict, raw_story_header,
+    recovery_terms, story_header,
 };
 use crate::record::{Finding, Section, Table};
 use crate::replay;
@@ -87,7 +87,12 @@ pub fn run(desk: &Desk<'_>, scenario: &Scenario, explored: Explored, ask: Ask) -
     }
 }
 
-fn reservations(desk: &Desk<'_>, scenario: &Scenario, instance: Instance, ask: Ask) -> Result<Section, Error> {
+fn reservations(
+    desk: &Desk<'_>,
+    scenario: &Scenario,
+    instance: Instance,
+    ask: Ask,
+) -> Result<Section, Error> {
     let sound = ask.design == Design::SOUND;
     // A story that is to be replayed needs the readings of the fabric.
     let readings = if sound { Readings::Every } else { Readings::OurTarget };
@@ -147,7 +152,9 @@ fn recovery(desk: &Desk<'_>, scenario: &Scenario, bounds: Bounds, ask: Ask) -> R
     section.outcome = outcome;
     section.summary = match outcome {
         Outcome::Holds => "from every state an owner can be reached without another fault (V19)".to_owned(),
-        Outcome::Violated => format!("from {} of {} states no owner can be reached any more", found.stuck, found.states),
+        Outcome::Violated => {
+            format!("from {} of {} states no owner can be reached any more", found.stuck, found.states)
+        }
         _ => found.cut.map_or_else(|| "no state has an owner".to_owned(), |cut| cut.to_string()),
     };
     section.judged("fabric/progress", outcome, format!("{} states", found.states));
@@ -184,12 +191,15 @@ fn finding(
     steps: &[check::Step],
     story: Option<Vec<Event>>,
 ) -> Result<Finding, Error> {
-    let claim = redline_properties::catalogue::find(property).map_or("an assumption of the model", |known| known.claim);
+    let claim = redline_properties::catalogue::find(property)
+        .map_or("an assumption of the model", |known| known.claim);
     let texts = steps.iter().map(|step| step.text.clone()).collect();
     let sentence = format!("after these {} steps this does not hold any more: {claim}", steps.len());
     let mut finding = Finding::new(property, sentence, texts);
     let Some(story) = story else {
-        return Err(Error::Asked(format!("the counterexample of {property} cannot be told: a bug in the model")));
+        return Err(Error::Asked(format!(
+            "the counterexample of {property} cannot be told: a bug in the model"
+        )));
     };
     let path = desk.file(&format!("counterexample-{}.ndjson", file_word(property)));
     write_story(&path, header, &story)?;
@@ -211,7 +221,12 @@ fn write_story(path: &std::path::Path, header: &Header, story: &[Event]) -> Resu
     Ok(())
 }
 
-fn explore<M: Subject>(desk: &Desk<'_>, name: &str, model: &M, limits: Limits) -> Result<(Section, Report), Error> {
+fn explore<M: Subject>(
+    desk: &Desk<'_>,
+    name: &str,
+    model: &M,
+    limits: Limits,
+) -> Result<(Section, Report), Error> {
     let mut told = |progress: check::Progress| desk.tell(name, progress.unique, None);
     let report = check::run(model, limits, desk.stop, &mut told)?;
     let mut section = Section::new(name);
@@ -222,7 +237,8 @@ fn explore<M: Subject>(desk: &Desk<'_>, name: &str, model: &M, limits: Limits) -
     section.figure("explored", ending_words(report.ending));
     section.figure("chance that a state was taken for another", format!("below 10^-{}", report.omission()));
     let never: Vec<&str> = report.never_enabled().collect();
-    section.figure("actions never enabled", if never.is_empty() { "none".to_owned() } else { never.join(", ") });
+    section
+        .figure("actions never enabled", if never.is_empty() { "none".to_owned() } else { never.join(", ") });
     section.tables.push(Table {
         title: "transitions by kind of move".to_owned(),
         columns: vec!["move".to_owned(), "transitions".to_owned()],
@@ -241,7 +257,11 @@ fn judge(section: &mut Section, report: &Report) {
     for claim in &report.claims {
         match report.counterexamples.iter().find(|one| one.property == *claim) {
             Some(found) => {
-                section.judged(*claim, Outcome::Violated, format!("by a path of {} steps", found.steps.len()));
+                section.judged(
+                    *claim,
+                    Outcome::Violated,
+                    format!("by a path of {} steps", found.steps.len()),
+                );
             }
             None => section.judged(*claim, unbroken, format!("in {} states", report.unique)),
         }
@@ -257,16 +277,25 @@ fn judge(section: &mut Section, report: &Report) {
     (section.outcome, section.summary) = match verdict {
         Verdict::Holds => (
             Outcome::Holds,
-            format!("{} properties hold in all {} states within the bounds", report.claims.len(), report.unique),
+            format!(
+                "{} properties hold in all {} states within the bounds",
+                report.claims.len(),
+                report.unique
+            ),
         ),
         Verdict::Violated => {
             let first = &report.counterexamples[0];
-            (Outcome::Violated, format!("{} is violated by a path of {} steps", first.property, first.steps.len()))
+            (
+                Outcome::Violated,
+                format!("{} is violated by a path of {} steps", first.property, first.steps.len()),
+            )
         }
         Verdict::Inconclusive(check::Cut::Interrupted) => {
             (Outcome::Interrupted, format!("interrupted after {} states", report.unique))
         }
-        Verdict::Inconclusive(cut) => (Outcome::Inconclusive, format!("{cut} after {} states", report.unique)),
+        Verdict::Inconclusive(cut) => {
+            (Outcome::Inconclusive, format!("{cut} after {} states", report.unique))
+        }
         Verdict::Vacuous(missing) => (Outcome::Vacuous, format!("never met: {}", missing.join(", "))),
     };
 }
@@ -293,7 +322,8 @@ pub fn bounds_words(bounds: Bounds) -> String {
     ];
     let mut words = format!("{} nodes, queue {}", bounds.nodes, bounds.queue);
     for (what, count) in times {
-        words += &if count == UNLIMITED { format!(", {what} without limit") } else { format!(", {what} {count}") };
+        words +=
+            &if count == UNLIMITED { format!(", {what} without limit") } else { format!(", {what} {count}") };
     }
     words
 }

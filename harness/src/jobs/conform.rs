@@ -45,7 +45,11 @@ pub fn run(desk: &Desk<'_>, path: &Path, owner_within: Option<Micros>) -> Result
     section.tables.push(Table {
         title: "premises met".to_owned(),
         columns: vec!["property".to_owned(), "times".to_owned()],
-        rows: judgement.witnesses.iter().map(|one| vec![one.property.to_owned(), one.fired.to_string()]).collect(),
+        rows: judgement
+            .witnesses
+            .iter()
+            .map(|one| vec![one.property.to_owned(), one.fired.to_string()])
+            .collect(),
     });
     decide(&mut section, &judgement);
     let command = format!("redline conform {file}");

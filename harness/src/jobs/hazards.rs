@@ -1,6 +1,6 @@
 //! The hazard matrix as tables, with the command that shows each row.
 
-use crate::catalogue::{BUGS, RELAXATIONS, Shown};
+use crate::catalogue::{BUGS, RELAXATIONS, Shown, relaxation};
 use crate::record::Table;
 use crate::scenario::quirk_of;
 
@@ -17,7 +17,13 @@ pub fn relaxations() -> Table {
                     Shown::ConformanceOnly => format!("see quirk {}", quirks.join(", ")),
                     Shown::Cluster(_) | Shown::Reservations(_) | Shown::Stuck(_) => row.command(),
                 };
-                vec![row.hazards.join(" "), row.name(), row.property.to_owned(), row.story.to_owned(), command]
+                vec![
+                    row.hazards.join(" "),
+                    row.name(),
+                    row.property.to_owned(),
+                    row.story.to_owned(),
+                    command,
+                ]
             })
             .collect(),
     }
@@ -31,7 +37,13 @@ pub fn bugs() -> Table {
         rows: BUGS
             .iter()
             .map(|row| {
-                let seen = row.property.map_or_else(|| "conformance".to_owned(), |id| format!("conformance, {id}"));
+                let seen = match (row.property, relaxation(row.race)) {
+                    (Some(property), _) => format!("conformance, {property}"),
+                    (None, Some(raced)) => {
+                        format!("conformance; {} by `{}`", raced.property, raced.command())
+                    }
+                    (None, None) => "conformance".to_owned(),
+                };
                 vec![row.hazards.join(" "), row.quirk.name().to_owned(), seen, row.command()]
             })
             .collect(),
@@ -43,7 +55,10 @@ pub fn not_yet() -> Table {
     let rows = [
         ("H02", "one controller only: the array has no second one that could lose the table"),
         ("H08", "one path for each node: there is no second path that could be left unregistered"),
-        ("H12-H109", "systems above the LUN: front end, replication, Hyper-V Replica, recovery plans are not modelled yet"),
+        (
+            "H12-H109",
+            "systems above the LUN: front end, replication, Hyper-V Replica, recovery plans are not modelled yet",
+        ),
     ];
     Table {
         title: "Not expressed yet".to_owned(),

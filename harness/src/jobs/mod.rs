@@ -93,7 +93,9 @@ impl Error {
                 Class::Inconclusive => Outcome::Inconclusive,
                 Class::InputOutput => Outcome::InputOutput,
             },
-            Error::Scenario(_) | Error::Unfit { .. } | Error::Record(_) | Error::Asked(_) => Outcome::Malformed,
+            Error::Scenario(_) | Error::Unfit { .. } | Error::Record(_) | Error::Asked(_) => {
+                Outcome::Malformed
+            }
             Error::Check(error) => match error {
                 checking::Error::NoInitialState => Outcome::Malformed,
                 checking::Error::TooManyProperties { .. } | checking::Error::Panicked => Outcome::Internal,

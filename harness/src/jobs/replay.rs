@@ -57,16 +57,23 @@ fn names(quirks: Quirks) -> String {
 fn fits(file: &str, header: &Header, scenario: &Scenario) -> Result<(), Error> {
     let unfit = |what: String| Err(Error::Unfit { file: file.to_owned(), what });
     if header.arm == Arm::Foreign {
-        return unfit("the story is of another implementation: only its own fabric could follow it".to_owned());
+        return unfit(
+            "the story is of another implementation: only its own fabric could follow it".to_owned(),
+        );
     }
     if header.visibility == redline_traces::Visibility::Client {
-        return unfit("the story shows only what clients see: the choices in between are not in it".to_owned());
+        return unfit(
+            "the story shows only what clients see: the choices in between are not in it".to_owned(),
+        );
     }
     if header.initiators == Initiators::Guests {
         let mut sized = scenario.clone();
         sized.cluster.nodes = header.nodes;
         if sized.keys() != header.keys {
-            return unfit(format!("its keys are not those of scenario `{}`; give its own with --scenario", scenario.name));
+            return unfit(format!(
+                "its keys are not those of scenario `{}`; give its own with --scenario",
+                scenario.name
+            ));
         }
     }
     Ok(())
@@ -89,7 +96,13 @@ pub fn describe(replayed: &Replay, of: usize) -> Section {
     if let Some(violation) = replayed.violations.first() {
         section.outcome = Outcome::Violated;
         section.summary = format!("{} is violated at event {}", violation.property, violation.seq);
-        section.findings.push(tell(violation.property, violation.sentence.clone()));
+        let mut told: Vec<&str> = Vec::new();
+        for violation in &replayed.violations {
+            if !told.contains(&violation.property) {
+                told.push(violation.property);
+                section.findings.push(tell(violation.property, violation.sentence.clone()));
+            }
+        }
     } else if let Some(refusal) = &replayed.refusal {
         section.outcome = Outcome::Refused;
         section.summary = refusal.to_string();

@@ -45,8 +45,12 @@ pub fn run(desk: &Desk<'_>, case: Case, limit: Limit) -> Result<Section, Error> 
     section.findings.push(finding);
     // What was shrunk still fails: a shrunk failure is a failure.
     (section.outcome, section.summary) = match shrunk.end {
-        End::Minimal => (Outcome::Violated, "no single removal and no simpler size keeps the failure".to_owned()),
-        End::Limit => (Outcome::Violated, "the limit on tries was reached; a smaller case may exist".to_owned()),
+        End::Minimal => {
+            (Outcome::Violated, "no single removal and no simpler size keeps the failure".to_owned())
+        }
+        End::Limit => {
+            (Outcome::Violated, "the limit on tries was reached; a smaller case may exist".to_owned())
+        }
         End::Stopped => (Outcome::Interrupted, "interrupted; a smaller case may exist".to_owned()),
     };
     section.elapsed_ms = since(start);

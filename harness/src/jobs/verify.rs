@@ -40,7 +40,8 @@ const CANARY_STEPS_MAX: usize = 20;
 /// # Errors
 /// If something cannot be explored or written; the sections given so far stand.
 pub fn run(desk: &Desk<'_>, scenario: &Scenario, done: &mut dyn FnMut(Section)) -> Result<(), Error> {
-    let limits = Limits { threads: desk.threads, states_max: None, time_max: None, until: Until::FirstViolation };
+    let limits =
+        Limits { threads: desk.threads, states_max: None, time_max: None, until: Until::FirstViolation };
     let sound = CheckAsk { design: Design::SOUND, limits };
     let own = CheckAsk { design: scenario.design, limits };
     type Part<'a> = Box<dyn Fn() -> Result<Section, Error> + 'a>;
@@ -59,7 +60,9 @@ pub fn run(desk: &Desk<'_>, scenario: &Scenario, done: &mut dyn FnMut(Section)) 
     for (initiators, runs) in [(Initiators::Guests, runs), (Initiators::Raw, RAW_RUNS)] {
         let quirks = Quirks::NONE;
         let ask = ChaosAsk { seed: SEED, runs, lasts: None, shard: None, quirks, initiators };
-        parts.push(Box::new(move || Ok(expected_in_runs(scenario, chaos::run(desk, scenario, ask)?, initiators))));
+        parts.push(Box::new(move || {
+            Ok(expected_in_runs(scenario, chaos::run(desk, scenario, ask)?, initiators))
+        }));
     }
     parts.push(Box::new(move || determinism(desk, scenario)));
     parts.push(Box::new(move || histories(desk, scenario)));
@@ -131,14 +134,18 @@ fn canary(desk: &Desk<'_>, scenario: &Scenario, limits: Limits) -> Result<Sectio
         replay::describe(&crate::replay::replay(setup, canary.story.clone()), of)
     };
     let (planted, refused) = (follow(quirks), follow(Quirks::NONE));
-    let same = planted.findings.first().is_some_and(|finding| finding.property == canary.property);
+    let same = planted.findings.iter().any(|finding| finding.property == canary.property);
     let short = canary.steps <= CANARY_STEPS_MAX;
     let mut say = |name: &str, good: bool, note: String| {
         section.judged(name, if good { Outcome::Holds } else { Outcome::Vacuous }, note);
     };
     say("the check fails", true, format!("{} by a path of {} steps", canary.property, canary.steps));
     say("the path is short", short, format!("{} steps, {CANARY_STEPS_MAX} at most", canary.steps));
-    say("the replay with the planted bug fails", planted.outcome == Outcome::Violated && same, planted.summary);
+    say(
+        "the replay with the planted bug fails",
+        planted.outcome == Outcome::Violated && same,
+        planted.summary,
+    );
     say("the sound fabric refuses", refused.outcome == Outcome::Refused, refused.summary);
     section.outcome = Outcome::worst(section.properties.iter().map(|judged| judged.outcome));
     section.summary = format!("without {} the checks must fail, and they do", row.name());
@@ -154,11 +161,18 @@ fn mirror(desk: &Desk<'_>) -> Result<Section, Error> {
     let start = Instant::now();
     let mut section = Section::new("lockstep model to fabric");
     let mut told = |done| desk.tell("lockstep: transitions of the model on the fabric", done, None);
-    let found = lockstep::mirror(lockstep::MIRRORED, desk.stop, &mut told);
-    section.figure("instance", lockstep::MIRRORED.name);
-    section.figure("states of the model", found.states);
-    section.figure("transitions replayed on the fabric", found.transitions);
-    lockstep_outcome(&mut section, &found);
+    let raw = lockstep::mirror(Quirks::NONE, desk.stop, &mut told);
+    let guests = lockstep::mirror_cluster(Quirks::NONE, desk.stop, &mut told);
+    section.figure(
+        "bounds for raw initiators",
+        "2 nexuses, 2 keys, 1 writer, types EA WEAR, restart with and without APTPL",
+    );
+    section.figure("bounds for guests", check::bounds_words(lockstep::MIRRORED_CLUSTER));
+    for (who, found) in [("raw initiators", &raw), ("guests", &guests)] {
+        section.figure(&format!("states of the model, {who}"), found.states);
+        section.figure(&format!("transitions replayed on the fabric, {who}"), found.transitions);
+    }
+    lockstep_outcome(&mut section, &[raw, guests]);
     section.elapsed_ms = since(start);
     Ok(section)
 }
@@ -172,21 +186,25 @@ fn product(desk: &Desk<'_>, scenario: &Scenario) -> Result<Section, Error> {
     section.figure("bounds", lockstep::BOUNDS);
     section.figure("states of fabric and model together", found.states);
     section.figure("transitions judged by the model", found.transitions);
-    lockstep_outcome(&mut section, &found);
+    lockstep_outcome(&mut section, &[found]);
     section.elapsed_ms = since(start);
     Ok(section)
 }
 
-fn lockstep_outcome(section: &mut Section, found: &lockstep::Found) {
-    (section.outcome, section.summary) = match (&found.difference, found.cut) {
-        (Some(difference), _) => {
-            let sentence = format!("{}; {}", difference.wanted, difference.instead);
-            section.findings.push(crate::record::Finding::new("conformance", sentence, difference.steps.clone()));
-            (Outcome::Violated, "model and fabric disagree".to_owned())
-        }
-        (None, true) => (Outcome::Interrupted, "interrupted".to_owned()),
-        (None, false) if found.transitions == 0 => (Outcome::Vacuous, "nothing was compared".to_owned()),
-        (None, false) => (Outcome::Holds, format!("they agree in all {} transitions", found.transitions)),
+fn lockstep_outcome(section: &mut Section, all: &[lockstep::Found]) {
+    for difference in all.iter().filter_map(|found| found.difference.as_ref()) {
+        let sentence = format!("{}; {}", difference.wanted, difference.instead);
+        section.findings.push(crate::record::Finding::new("conformance", sentence, difference.steps.clone()));
+    }
+    let transitions: u64 = all.iter().map(|found| found.transitions).sum();
+    (section.outcome, section.summary) = if !section.findings.is_empty() {
+        (Outcome::Violated, "model and fabric disagree".to_owned())
+    } else if all.iter().any(|found| found.cut) {
+        (Outcome::Interrupted, "interrupted".to_owned())
+    } else if all.iter().any(|found| found.transitions == 0) {
+        (Outcome::Vacuous, "nothing was compared".to_owned())
+    } else {
+        (Outcome::Holds, format!("they agree in all {transitions} transitions"))
     };
 }
 
@@ -214,8 +232,11 @@ fn determinism(desk: &Desk<'_>, scenario: &Scenario) -> Result<Section, Error> {
     let mut section = Section::new("determinism");
     section.figure("runs made twice, with 1 thread and with several", TWICE);
     section.figure("bytes compared", once.iter().map(Vec::len).sum::<usize>());
-    let different: Vec<String> =
-        (SEED..).zip(once.iter().zip(&twice)).filter(|(_, (a, b))| a != b).map(|(seed, _)| seed.to_string()).collect();
+    let different: Vec<String> = (SEED..)
+        .zip(once.iter().zip(&twice))
+        .filter(|(_, (a, b))| a != b)
+        .map(|(seed, _)| seed.to_string())
+        .collect();
     (section.outcome, section.summary) = if different.is_empty() {
         (Outcome::Holds, "the same seed gives the same bytes".to_owned())
     } else {
@@ -239,12 +260,15 @@ fn histories(desk: &Desk<'_>, scenario: &Scenario) -> Result<Section, Error> {
             return Ok(section);
         }
         let plan = &Plan::draw(&sound, seed);
-        let bytes = Run { scenario: &sound, plan, initiators: Initiators::Guests, quirks: Quirks::NONE }.record();
+        let bytes =
+            Run { scenario: &sound, plan, initiators: Initiators::Guests, quirks: Quirks::NONE }.record();
         let events = Reader::new(&bytes[..], "the recorded run")?.collect::<Result<Vec<_>, _>>()?;
         let found = linearizable(&events, LinearBounds { operations_max: OPERATIONS_MAX });
         operations += found.operations;
         unjudged += found.unjudged;
-        broken.extend(found.refused.iter().map(|(block, seq)| format!("seed {seed}, block {block}, from event {seq}")));
+        broken.extend(
+            found.refused.iter().map(|(block, seq)| format!("seed {seed}, block {block}, from event {seq}")),
+        );
     }
     section.figure("histories", HISTORIES);
     section.figure("reads and writes judged, by block", operations);

@@ -175,8 +175,8 @@ impl Run {
             Event::Woke { node } => self.act(Action::Wake(*node), told),
             Event::Crashed { node } => self.act(Action::Crash(*node), told),
             Event::Restarted { node } => self.act(Action::Restart(*node), told),
-            Event::Aborted { .. }
-            | Event::TableChanged { .. }
+            Event::Aborted { nexus, tag } => self.end_in_vain(*nexus, *tag, told),
+            Event::TableChanged { .. }
             | Event::PoweredOn { .. }
             | Event::Owned { .. }
             | Event::Lost { .. }
@@ -227,28 +227,25 @@ impl Run {
         self.act(Action::Send(node), told)
     }
 
-    /// An answer that nothing announces: a failed I/O, or a GOOD that waited for what nobody hears of.
+    /// An answer that nothing announces: a failed I/O.
     fn answer(&mut self, nexus: Nexus, tag: Tag, reply: &Reply, told: &Event) -> Result<(), Differs> {
-        if let (Some(nth), Status::CheckCondition(sense)) = (self.at_back_end(nexus, tag), reply.status) {
-            return self.fail(nexus, number(Some(nth)), sense, told);
+        match (self.at_back_end(nexus, tag), reply.status) {
+            (Some(nth), Status::CheckCondition(sense)) => self.fail(nexus, number(Some(nth)), sense, told),
+            _ => Ok(()),
         }
-        for of in (0..self.world.setup().nexuses()).map(Nexus) {
-            for nth in 0..self.world.target().at_back_end(of).count() {
-                let mut notices = Vec::new();
-                let commit = Action::Commit { nexus: of, nth: number(Some(nth)) };
-                let mut tried = self.world.clone();
-                let first = tried.apply(commit, &mut notices).ok().and_then(|()| {
-                    notices.iter().find_map(|notice| match notice {
-                        Notice::Event(event) => Some(plain(event)),
-                        _ => None,
-                    })
-                });
-                if first == Some(plain(told)) {
-                    return self.act(commit, told);
-                }
-            }
+    }
+
+    /// The back end is done with a task in vain: it was no write, or it failed.
+    fn end_in_vain(&mut self, nexus: Nexus, tag: Tag, told: &Event) -> Result<(), Differs> {
+        let Some(nth) = self.at_back_end(nexus, tag) else { return Ok(()) };
+        let commit = Action::Commit { nexus, nth: number(Some(nth)) };
+        let mut notices = Vec::new();
+        let finished = self.world.clone().apply(commit, &mut notices).is_ok();
+        let told_so = |notice: &Notice| matches!(notice, Notice::Event(event) if plain(event) == plain(told));
+        if finished && notices.first().is_some_and(told_so) {
+            return self.act(commit, told);
         }
-        Ok(())
+        self.fail(nexus, number(Some(nth)), WRITE_ERROR, told)
     }
 
     fn fail(&mut self, nexus: Nexus, nth: u8, sense: Sense, told: &Event) -> Result<(), Differs> {
@@ -271,6 +268,9 @@ impl Run {
         self.world.target().at_back_end(nexus).position(|running| Some(running) == mine)
     }
 }
+
+/// Nobody hears which error it was.
+const WRITE_ERROR: Sense = Sense { key: 3, asc: 0x0c, ascq: 0 };
 
 /// No task of a nexus has this number: the world refuses it.
 fn number(nth: Option<usize>) -> u8 {

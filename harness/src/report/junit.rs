@@ -37,7 +37,9 @@ fn suite(section: &Section) -> TestSuite {
 fn case(name: &str, outcome: Outcome, text: &str) -> TestCase {
     let status = match outcome {
         Outcome::Holds => TestCaseStatus::success(),
-        Outcome::Violated | Outcome::Refused | Outcome::Nondeterministic => failed(NonSuccessKind::Failure, outcome, text),
+        Outcome::Violated | Outcome::Refused | Outcome::Nondeterministic => {
+            failed(NonSuccessKind::Failure, outcome, text)
+        }
         Outcome::Malformed
         | Outcome::Inconclusive
         | Outcome::Vacuous

@@ -5,11 +5,12 @@
 
 mod junit;
 mod sarif;
-mod text;
 #[cfg(test)]
 mod tests;
+mod text;
 
 use crate::record::Record;
+pub use text::of_table;
 
 /// A format of reports.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -34,7 +34,12 @@ pub fn render(record: &Record) -> String {
         }
     }
     if record.sections.is_empty() {
-        results.push(result("inconclusive", "error", "the run is empty: nothing was judged", &record.scenario));
+        results.push(result(
+            "inconclusive",
+            "error",
+            "the run is empty: nothing was judged",
+            &record.scenario,
+        ));
     }
     let finished = !matches!(
         record.outcome,

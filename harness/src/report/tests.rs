@@ -31,9 +31,13 @@ fn passes(record: &Record, format: Format) -> bool {
     let text = render(record, format, Detail::Normal);
     match format {
         Format::Text => text.lines().last().is_some_and(|line| line.starts_with("HOLDS")),
-        Format::Json => Record::parse(&text, "run.json").expect("it was just written").outcome == Outcome::Holds,
+        Format::Json => {
+            Record::parse(&text, "run.json").expect("it was just written").outcome == Outcome::Holds
+        }
         Format::Junit => text.contains("failures=\"0\"") && text.contains("errors=\"0\""),
-        Format::Sarif => !text.contains("\"level\": \"error\"") && text.contains("\"executionSuccessful\": true"),
+        Format::Sarif => {
+            !text.contains("\"level\": \"error\"") && text.contains("\"executionSuccessful\": true")
+        }
         Format::Markdown => text.starts_with("## Redline: holds"),
     }
 }
@@ -75,12 +79,14 @@ fn a_record_cannot_claim_more_than_its_sections() {
 
 #[test]
 fn a_malformed_record_is_refused_with_its_place() {
-    for (text, place) in [("{\n \"schema\": 3}", "run.json:2:"), ("", "run.json:1:0"), ("[]", "run.json:1:")] {
+    for (text, place) in [("{\n \"schema\": 3}", "run.json:2:"), ("", "run.json:1:0"), ("[]", "run.json:1:")]
+    {
         let error = Record::parse(text, "run.json").expect_err(text);
         assert!(matches!(error, Error::Malformed { .. }));
         assert!(error.to_string().starts_with(place), "{error}");
     }
-    let newer = render(&record(&[Outcome::Holds]), Format::Json, Detail::Normal).replace("redline-run/1", "redline-run/9");
+    let newer = render(&record(&[Outcome::Holds]), Format::Json, Detail::Normal)
+        .replace("redline-run/1", "redline-run/9");
     assert!(Record::parse(&newer, "f").expect_err("newer").to_string().contains("redline-run/9"));
 }
 

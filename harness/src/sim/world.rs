@@ -706,7 +706,10 @@ pub(crate) fn rank(tags: &[Vec<Tag>], nexus: Nexus, tag: Tag) -> Tag {
 }
 
 /// Takes from a reply what only tells how long the run has lasted.
-pub(crate) fn forget_numbers(reply: &mut Reply, plain: impl Fn(redline_vocab::Record) -> redline_vocab::Record) {
+pub(crate) fn forget_numbers(
+    reply: &mut Reply,
+    plain: impl Fn(redline_vocab::Record) -> redline_vocab::Record,
+) {
     use redline_vocab::{Block, Data, Generation};
     match &mut reply.data {
         Data::Keys { generation, .. }

@@ -142,8 +142,7 @@ impl Cluster {
             return;
         }
         let reset = |one: &Reaction| matches!(one, Reaction::Attention(what) if what.is_reset());
-        let conflict = |one: &Reaction| *one == Reaction::Refused(redline_vocab::Status::ReservationConflict);
-        let first = reactions.iter().position(reset).or(reactions.iter().position(conflict)).unwrap_or(0);
+        let first = reactions.iter().position(reset).unwrap_or(0);
         reactions.swap(0, first);
         reactions.truncate(1);
     }

@@ -376,6 +376,8 @@ impl Cluster {
         }
         if ended.wanted || matches!(ended.kind, Kind::Write { .. }) {
             log.add(|| Event::Committed { nexus, tag: ended.tag });
+        } else {
+            log.add(|| Event::Aborted { nexus, tag: ended.tag });
         }
         self.settle_unit(state, due, log);
         true

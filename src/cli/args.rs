@@ -1,0 +1,312 @@
+//! What can be asked.
+
+use clap::builder::PossibleValuesParser;
+use clap::{ArgAction, Parser, Subcommand, ValueEnum};
+use redline_harness::record::Shard;
+use redline_harness::report::Format as Rendered;
+use redline_harness::verdict::Outcome;
+use redline_traces::Initiators;
+use redline_vocab::{Guard, Quirk};
+use std::path::PathBuf;
+use std::time::Duration;
+
+const EXAMPLES: &str = "\
+Examples:
+  redline verify                              everything, on the reference scenario
+  redline check --relax preempt-abort         what breaks without PREEMPT AND ABORT
+  redline chaos zombie-owner --runs 200       fault injection on a scenario that must fail
+  redline hazards                             every hazard with the command that shows it
+  redline scenarios --show reference > my.toml; redline check my.toml
+
+Exit codes: 0 holds, 1 violated or diverged, 2 usage or malformed input, 3 inconclusive, 4 vacuous,
+5 nondeterministic, 6 refused by the fabric, 70 internal error, 74 input or output error, 130 interrupted.";
+
+const VERSIONS: &str = concat!(
+    env!("CARGO_PKG_VERSION"),
+    "\nreads and writes: trace format 1, scenario format 1, redline-case/1, redline-run/1"
+);
+
+/// Model checker and chaos laboratory for replicated storage fabrics.
+#[derive(Parser, Debug)]
+#[command(name = "redline", version = VERSIONS, before_help = EXAMPLES, arg_required_else_help = true)]
+pub struct Args {
+    #[command(subcommand)]
+    pub command: Command,
+    #[command(flatten)]
+    pub common: Common,
+}
+
+/// Options of every command.
+#[derive(clap::Args, Debug)]
+pub struct Common {
+    /// Folder for the run's files: new or empty [default: a new one under redline-out/]
+    #[arg(long, global = true, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    /// What is printed on standard output
+    #[arg(long, global = true, value_enum, default_value_t = Format::Text)]
+    pub format: Format,
+    /// Worker threads [default: one for each core]
+    #[arg(long, global = true, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub threads: Option<u16>,
+    /// Only the verdict and the findings
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    pub quiet: bool,
+    /// The tables too
+    #[arg(short, long, global = true)]
+    pub verbose: bool,
+    /// Outcomes that give a failing exit code; interruptions and errors always do
+    #[arg(long, global = true, value_delimiter = ',', value_name = "OUTCOMES",
+          value_parser = PossibleValuesParser::new(Outcome::ALL.map(Outcome::name)))]
+    pub fail_on: Vec<String>,
+}
+
+/// What is printed.
+#[derive(ValueEnum, Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Format {
+    /// For people
+    Text,
+    /// The run record (schema redline-run/1)
+    Json,
+    /// JUnit XML
+    Junit,
+    /// SARIF 2.1.0
+    Sarif,
+    /// A summary in Markdown
+    Markdown,
+}
+
+impl From<Format> for Rendered {
+    fn from(format: Format) -> Rendered {
+        match format {
+            Format::Text => Rendered::Text,
+            Format::Json => Rendered::Json,
+            Format::Junit => Rendered::Junit,
+            Format::Sarif => Rendered::Sarif,
+            Format::Markdown => Rendered::Markdown,
+        }
+    }
+}
+
+#[derive(Subcommand, Debug)]
+pub enum Command {
+    /// The main job: exhaustive checks, canary, lock-step, simulated chaos, conformance, determinism
+    Verify {
+        #[command(flatten)]
+        scenario: Scenario,
+    },
+    /// Explores the model exhaustively
+    #[command(before_help = "Example: redline check --relax preempt-abort")]
+    Check(Check),
+    /// Makes simulated runs under faults and judges each
+    #[command(before_help = "Example: redline chaos --runs 500 --quirk abort-ignored")]
+    Chaos(Chaos),
+    /// Judges a recorded trace against the model
+    #[command(before_help = "Example: redline conform run.ndjson")]
+    Conform {
+        /// The trace: *.ndjson or *.ndjson.zst
+        trace: PathBuf,
+        /// Once nothing disturbs the fabric, an owner must exist within this many seconds [default: not judged]
+        #[arg(long, value_name = "SECONDS")]
+        owner_within: Option<u64>,
+    },
+    /// Drives the fabric along a counterexample or a trace; it follows or refuses, and never improvises
+    #[command(before_help = "Example: redline replay counterexample.ndjson --quirk plain-preempt")]
+    Replay {
+        /// The story: *.ndjson or *.ndjson.zst
+        story: PathBuf,
+        /// Its scenario: file or embedded name [default: the one that the story names]
+        #[arg(long, value_name = "SCENARIO")]
+        scenario: Option<String>,
+        /// Plants a bug in the fabric; may be given several times
+        #[arg(long, value_name = "BUG", value_parser = quirks())]
+        quirk: Vec<String>,
+    },
+    /// Reduces a failing case: operations, faults, hosts, time
+    #[command(
+        before_help = "Example: redline shrink redline-out/chaos-1/lun-abort-is-final-seed-3.case.toml"
+    )]
+    Shrink {
+        /// The case: *.case.toml, as `chaos` writes it
+        case: PathBuf,
+        /// Cases that may be tried
+        #[arg(long, default_value_t = 5000, value_name = "N")]
+        tries: u64,
+    },
+    /// Prints the hazard matrix: what is dropped or planted, what sees it, and the command that shows it
+    Hazards,
+    /// Lists the scenarios that come with the program
+    Scenarios {
+        /// Prints the file of one, to start from
+        #[arg(long, value_name = "NAME")]
+        show: Option<String>,
+    },
+    /// Checks a scenario file and says what it describes
+    Validate {
+        /// File or embedded name
+        scenario: String,
+    },
+    /// Tells what a property, guard, bug or hazard is, as in V3, H05, preempt-abort, lun/abort-is-final
+    Explain {
+        /// Its name
+        name: String,
+    },
+    /// Renders a stored run, or joins the runs of several shards
+    #[command(
+        before_help = "Example: redline report --merge shard-1/run.json shard-2/run.json --format junit"
+    )]
+    Report {
+        /// Stored runs: run.json
+        #[arg(required = true)]
+        runs: Vec<PathBuf>,
+        /// Joins the shards of one run
+        #[arg(long)]
+        merge: bool,
+    },
+    /// Writes a completion script for a shell
+    Completions {
+        /// Which shell
+        shell: clap_complete::Shell,
+    },
+}
+
+#[derive(clap::Args, Debug)]
+pub struct Scenario {
+    /// Scenario: a TOML file or an embedded name
+    #[arg(default_value = "reference")]
+    pub scenario: String,
+}
+
+#[derive(clap::Args, Debug)]
+pub struct Check {
+    #[command(flatten)]
+    pub scenario: Scenario,
+    /// Drops a guard of the design; may be given several times
+    #[arg(long, value_name = "GUARD", value_parser = guards())]
+    pub relax: Vec<String>,
+    /// Explores another instance: two-nexuses, two-nexuses-restart, three-nexuses, three-nexuses-restart, recovery,
+    /// or `scenario` for the scenario's own bounds
+    #[arg(long, value_name = "NAME")]
+    pub instance: Option<String>,
+    /// Goes on after a violation until everything is explored
+    #[arg(long)]
+    pub keep_going: bool,
+    /// Stops after this many unique states: inconclusive
+    #[arg(long, value_name = "N")]
+    pub states_max: Option<u64>,
+    /// Stops after this time, as in 90s or 10m: inconclusive
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    pub time_max: Option<Duration>,
+}
+
+#[derive(clap::Args, Debug)]
+pub struct Chaos {
+    #[command(flatten)]
+    pub scenario: Scenario,
+    /// Where the fabric runs
+    #[arg(long, value_enum, default_value_t = Arm::Sim)]
+    pub arm: Arm,
+    /// How many runs [default: the scenario's]
+    #[arg(long, value_name = "N", conflicts_with = "for_time")]
+    pub runs: Option<u64>,
+    /// Goes on with new seeds for this long, as in 90s, 10m or 8h
+    #[arg(long = "for", id = "for_time", value_name = "TIME", value_parser = duration)]
+    pub for_time: Option<Duration>,
+    /// Seed of the first run; the others follow
+    #[arg(long, default_value_t = 1)]
+    pub seed: u64,
+    /// Which part of the runs, as in 2/8
+    #[arg(long, value_name = "K/N", value_parser = shard)]
+    pub shard: Option<Shard>,
+    /// Plants a bug in the fabric; may be given several times
+    #[arg(long, value_name = "BUG", value_parser = quirks())]
+    pub quirk: Vec<String>,
+    /// Who issues the commands
+    #[arg(long, value_enum, default_value_t = Who::Guests)]
+    pub initiators: Who,
+    /// Makes the run of a stored case again
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["runs", "for_time", "shard", "quirk", "seed", "initiators"])]
+    pub case: Option<PathBuf>,
+    /// Records the trace of every run in the run's folder
+    #[arg(long, action = ArgAction::SetTrue)]
+    pub record: bool,
+}
+
+#[derive(ValueEnum, Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Arm {
+    /// In the deterministic simulator
+    Sim,
+}
+
+#[derive(ValueEnum, Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Who {
+    /// Guest cluster nodes
+    Guests,
+    /// Initiators without arbitration logic: any command at any time
+    Raw,
+}
+
+impl From<Who> for Initiators {
+    fn from(who: Who) -> Initiators {
+        match who {
+            Who::Guests => Initiators::Guests,
+            Who::Raw => Initiators::Raw,
+        }
+    }
+}
+
+fn guards() -> PossibleValuesParser {
+    PossibleValuesParser::new(Guard::ALL.iter().map(|guard| guard.name()))
+}
+
+fn quirks() -> PossibleValuesParser {
+    PossibleValuesParser::new(Quirk::ALL.iter().map(|quirk| quirk.name()))
+}
+
+/// A time as in `90s`, `10m`, `8h`.
+fn duration(text: &str) -> Result<Duration, String> {
+    let expected =
+        || format!("`{text}` is no time; expected a whole number with s, m or h, as in 90s, 10m or 8h");
+    let digits = text.find(|c: char| !c.is_ascii_digit()).ok_or_else(expected)?;
+    let number: u64 = text[..digits].parse().map_err(|_| expected())?;
+    let seconds = match &text[digits..] {
+        "s" => 1,
+        "m" => 60,
+        "h" => 3600,
+        _ => return Err(expected()),
+    };
+    let total = number.checked_mul(seconds).filter(|total| (1..=31_536_000).contains(total));
+    total.map(Duration::from_secs).ok_or_else(|| format!("`{text}` is not between 1s and a year"))
+}
+
+/// A part of the work, as in `2/8`.
+fn shard(text: &str) -> Result<Shard, String> {
+    let expected = || format!("`{text}` is no shard; expected K/N with K from 1 to N, as in 2/8");
+    let (number, of) = text.split_once('/').ok_or_else(expected)?;
+    let shard =
+        Shard { number: number.parse().map_err(|_| expected())?, of: of.parse().map_err(|_| expected())? };
+    if shard.number == 0 || shard.number > shard.of { Err(expected()) } else { Ok(shard) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Args::command().debug_assert();
+    }
+
+    #[test]
+    fn times_and_shards_are_read_or_refused() {
+        assert_eq!(duration("90s"), Ok(Duration::from_secs(90)));
+        assert_eq!(duration("8h"), Ok(Duration::from_secs(28800)));
+        for bad in ["", "5", "s", "5d", "0s", "-1s", "99999999999999999999h", "1.5h"] {
+            assert!(duration(bad).is_err(), "{bad}");
+        }
+        assert_eq!(shard("2/8"), Ok(Shard { number: 2, of: 8 }));
+        for bad in ["", "2", "0/3", "4/3", "a/b", "1/"] {
+            assert!(shard(bad).is_err(), "{bad}");
+        }
+    }
+}
