@@ -74,7 +74,7 @@ pub const INSTANCES: [Instance; 4] = [
         name: "three-nexuses",
         nexuses: 3,
         restart: false,
-        types: &[WriteExclusiveRegistrantsOnly, WriteExclusiveAllRegistrants],
+        types: &[WriteExclusiveAllRegistrants],
         writers: 3,
         rich: false,
         attentions: false,
