@@ -31,7 +31,15 @@ fn verdict(record: &Record) -> String {
     let explored = "within the bounds stated above";
     match record.outcome {
         Outcome::Holds => format!("HOLDS {explored}"),
-        Outcome::Violated => "VIOLATED".to_owned(),
+        Outcome::Violated => {
+            let mut names: Vec<&str> = Vec::new();
+            for finding in record.sections.iter().flat_map(|section| &section.findings) {
+                if !names.contains(&finding.property.as_str()) {
+                    names.push(&finding.property);
+                }
+            }
+            format!("VIOLATED: {}", names.join(", "))
+        }
         Outcome::Refused => "REFUSED: the fabric does not follow this story".to_owned(),
         Outcome::Vacuous => "VACUOUS: something that had to be met was not; this is not a pass".to_owned(),
         Outcome::Inconclusive => "INCONCLUSIVE: not everything was judged; this is not a pass".to_owned(),

@@ -124,7 +124,15 @@ families! {
     Dropped "sent", "what was never sent cannot be dispatched or answered",
         Lives(|_, _, life| Some(Edit::drop(life.sent, life.dispatched.map(|(at, _)| at).or(life.received)?)));
     Dropped "dispatched", "a task that never entered the task set cannot go to the back end",
-        Lives(|_, _, life| Some(Edit::drop(life.dispatched?.0, life.submitted?)));
+        Lives(|_, events, life| {
+            let at = life.dispatched?.0;
+            // Within a session commands are taken in order: the next one cannot be taken either.
+            let next = events[at + 1..].iter().position(
+                |later| matches!(later.event, Event::Dispatched { nexus, .. } if nexus == life.nexus),
+            );
+            let missed = life.submitted?;
+            Some(Edit::drop(at, next.map_or(missed, |next| missed.min(at + 1 + next))))
+        });
     Dropped "submitted", "a task that never went to the back end cannot take effect",
         Lives(|_, _, life| Some(Edit::drop(life.submitted?, life.committed?)));
     Dropped "committed", "a write that never took effect cannot be answered GOOD",
@@ -133,7 +141,13 @@ families! {
             Some(Edit::drop(life.committed?, replied))
         });
     Dropped "replied", "a reply that was never given cannot arrive",
-        Lives(|_, _, life| Some(Edit::drop(life.replied?, life.received?)));
+        Lives(|_, events, life| {
+            let at = life.replied?;
+            // The step that ends a command answers it: nothing happens at the target or on the wires before.
+            let next = events[at + 1..].iter().position(|later| !is_of_nodes(&later.event))?;
+            life.received?;
+            Some(Edit::drop(at, at + 1 + next))
+        });
 
     Swapped "sent-dispatched", "a command is dispatched before it is sent",
         Lives(|_, _, life| Some(Edit::swap(life.sent, life.dispatched?.0)));
@@ -278,6 +292,28 @@ families! {
                 let node = NodeId((node.0 + 1) % header.nodes);
                 Some(Edit::insert(at + 1, Event::Owned { node, epoch: Epoch(epoch.0 + 1) }))
         } else { None });
+}
+
+/// Whether the event happens inside a node, or is told by the simulator: the target has no part in it.
+fn is_of_nodes(event: &Event) -> bool {
+    matches!(
+        event,
+        Event::Issued { .. }
+            | Event::Forgotten { .. }
+            | Event::Challenged { .. }
+            | Event::WaitEnded { .. }
+            | Event::Defended { .. }
+            | Event::Owned { .. }
+            | Event::Lost { .. }
+            | Event::Fence { .. }
+            | Event::Drained { .. }
+            | Event::Stalled { .. }
+            | Event::Woke { .. }
+            | Event::Crashed { .. }
+            | Event::Restarted { .. }
+            | Event::FaultInjected { .. }
+            | Event::FaultHealed { .. }
+    )
 }
 
 /// A tag that no initiator uses: they count from 1.
