@@ -39,7 +39,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         let base = format!("{name}-{who}-{seed}");
         write(&root.join(format!("good/{base}.ndjson.zst")), &header, &events)?;
         // A mutant's name ends in its number within its family, from 1.
-        let first = |name: &str| name.rsplit('-').next().and_then(|nth| nth.parse::<usize>().ok()).unwrap_or(1);
+        let first =
+            |name: &str| name.rsplit('-').next().and_then(|nth| nth.parse::<usize>().ok()).unwrap_or(1);
         for mutant in mutants(&header, &events).into_iter().filter(|mutant| first(&mutant.name) <= each) {
             let file = format!("bad/{base}-{}-line-{}.ndjson.zst", mutant.name, mutant.line);
             write(&root.join(file), &header, &mutant.events)?;

@@ -89,9 +89,14 @@ fn events(notices: Vec<Notice>) -> Vec<Event> {
         .collect()
 }
 
-/// The events as they are compared: aborted tasks among themselves come in no particular order.
+/// The events as they are compared: aborted tasks among themselves come in no particular order. PRgeneration counts, since
+/// both sides begin each step with zero.
 fn compared(events: &[Event]) -> Vec<Event> {
-    let mut plain: Vec<Event> = events.iter().map(plain).collect();
+    let with_generation = |event: &Event| match (event, plain(event)) {
+        (Event::TableChanged { view }, _) => Event::TableChanged { view: view.clone() },
+        (_, plain) => plain,
+    };
+    let mut plain: Vec<Event> = events.iter().map(with_generation).collect();
     let aborted = |event: &Event| matches!(event, Event::Aborted { .. });
     for run in plain.chunk_by_mut(|one, other| aborted(one) && aborted(other)) {
         run.sort_by_key(|event| match event {
@@ -566,6 +571,7 @@ fn commands(world: &World, nexus: Nexus, left: Budget) -> Vec<(Action, Budget)> 
     order(PrOut { key: own, service_key: mine, ..PrOut::new(ServiceAction::Register) });
     order(PrOut { key: own, service_key: theirs, destination, ..PrOut::new(ServiceAction::RegisterAndMove) });
     order(PrOut { key: own, ..PrOut::new(ServiceAction::Clear) });
+    order(PrOut { key: theirs, ..PrOut::new(ServiceAction::Clear) });
     for kind in TYPES.map(PrType::code) {
         order(PrOut { key: own, kind, ..PrOut::new(ServiceAction::Reserve) });
         order(PrOut { key: own, kind, ..PrOut::new(ServiceAction::Release) });

@@ -14,7 +14,7 @@ const READS: Row = [false, true, false, false, true];
 const WRITES: Row = [true, true, false, true, true];
 
 /// Whether a nexus that holds nothing meets RESERVATION CONFLICT with this command.
-pub(crate) fn conflicts(name: Name, kind: PrType, registered: bool) -> bool {
+pub fn conflicts(name: Name, kind: PrType, registered: bool) -> bool {
     let column = match (kind, registered) {
         (PrType::WriteExclusive, _) => 0,
         (PrType::ExclusiveAccess, _) => 1,

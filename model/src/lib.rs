@@ -1,6 +1,6 @@
 //! What may happen: the reference model of reservations and arbitration.
 
-mod access;
+pub mod access;
 pub mod cluster;
 pub mod lun;
 pub mod node;

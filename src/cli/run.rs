@@ -231,9 +231,23 @@ fn tables(common: &Common, tables: &[Table]) -> Result<u8, Error> {
         text.push('\n');
         text
     } else {
-        tables.iter().map(|table| format!("{}\n\n{}\n\n", table.title, of_table(table).to_string())).collect()
+        tables.iter().map(|table| format!("{}\n\n{}\n\n", table.title, listed(table))).collect()
     };
     printed(&text)
+}
+
+/// A table for people. Commands stand on lines of their own, whole, so that they can be pasted.
+fn listed(table: &Table) -> String {
+    let Some((last, heads)) = table.columns.split_last().filter(|(last, _)| *last == "command") else {
+        return of_table(table).to_string();
+    };
+    let mut text = String::new();
+    for row in &table.rows {
+        let cells = heads.iter().zip(row).map(|(head, cell)| format!("  {head}: {cell}\n"));
+        text.extend(cells);
+        text += &format!("  {last}: {}\n\n", row[heads.len()]);
+    }
+    text.trim_end().to_owned()
 }
 
 fn printed(text: &str) -> Result<u8, Error> {

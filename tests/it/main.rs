@@ -1,1 +1,27 @@
-//! Integration tests, in reading order.
+//! Integration tests, in reading order: first what the project is, then what it claims, then how a user meets it.
+
+mod support;
+
+// The shape: which crate may use which, and that documents name what exists.
+mod shape;
+
+// The rules: tables transcribed from the standards, cell by cell against model and fabric.
+mod golden;
+
+// The model: pinned counts of the exhausted instances, and a counterexample for each guard that is dropped.
+mod counterexamples;
+mod instances;
+
+// Model against fabric: step by step, and at random.
+mod lockstep;
+
+// The kill matrix: each planted bug is caught.
+mod kills;
+
+// Traces: bad ones are refused at the right line, and the same seed gives the same bytes.
+mod corpus;
+mod determinism;
+
+// The program: exit codes, errors, nothing overwritten, interruption, and the way from finding to replay.
+mod command_line;
+mod round_trip;

@@ -14,7 +14,7 @@ mod tests;
 
 use crate::conform::words;
 use crate::scenario::{Scenario, quirk_of};
-use crate::sim::{Notice, Setup, World, events};
+use crate::sim::{Notice, Setup, World, events, raw};
 use redline_fabric::guest::Mix;
 use redline_properties::monitor::{Panel, Setup as PanelSetup, Violation};
 use redline_traces::{Arm, Header, Initiators};
@@ -60,6 +60,9 @@ pub struct Replay {
 pub fn setup(scenario: &Scenario, header: &Header, quirks: Quirks) -> Arc<Setup> {
     let mut scenario = scenario.clone();
     scenario.cluster.nodes = header.nodes;
+    if header.initiators == Initiators::Raw && header.arm != Arm::Exploration {
+        return raw::setup(&scenario, quirks);
+    }
     if header.arm == Arm::Exploration {
         scenario.array.blocks = header.blocks;
         scenario.array.write_cache = false;
