@@ -317,7 +317,7 @@ mod tests {
                 "{}",
                 row.property
             );
-            assert!(std::ptr::eq(relaxation(row.guards).expect("it is in the table"), row));
+            assert_eq!(relaxation(row.guards).expect("it is in the table").name(), row.name());
         }
         for row in BUGS {
             assert!(row.property.is_none_or(|id| catalogue::find(id).is_some()), "{row:?}");

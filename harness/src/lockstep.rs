@@ -109,7 +109,7 @@ fn compared(events: &[Event]) -> Vec<Event> {
 
 /// A transition of the model with what the fabric made of it.
 enum Mirrored {
-    Same { next: State, world: World },
+    Same(Box<(State, World)>),
     Different(Difference),
 }
 
@@ -209,9 +209,9 @@ fn mirror_model<M: Mirrorable>(
         for one in level.into_iter().flatten() {
             found.transitions += 1;
             match one {
-                Mirrored::Same { next, world } => {
-                    if known.insert(hash_of(&next)) {
-                        next_level.push((next, world));
+                Mirrored::Same(pair) => {
+                    if known.insert(hash_of(&pair.0)) {
+                        next_level.push(*pair);
                     }
                 }
                 Mirrored::Different(difference) => {
@@ -247,7 +247,7 @@ fn one_step<M: Mirrorable>(model: &M, state: &State, world: &World, step: M::Act
     if refused.is_none() && wanted == instead {
         let tags = world.live_tags();
         world.canonical(&tags);
-        return Some(Mirrored::Same { next, world });
+        return Some(Mirrored::Same(Box::new((next, world))));
     }
     let at = wanted.iter().zip(&instead).take_while(|(one, other)| one == other).count();
     let tell = |events: &[Event]| events.get(at).map_or_else(|| "nothing more".to_owned(), words::sentence);

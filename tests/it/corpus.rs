@@ -6,7 +6,7 @@ use redline_harness::chaos::STATES_MAX;
 use redline_harness::conform::{Judgement, Options, Verdict, judge};
 use redline_traces::{Reader, Stamped};
 use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 fn traces(folder: &str) -> Vec<PathBuf> {
     let folder = root().join("traces/corpus").join(folder);
@@ -18,12 +18,12 @@ fn traces(folder: &str) -> Vec<PathBuf> {
     all
 }
 
-fn judged(path: &PathBuf) -> Judgement {
+fn judged(path: &Path) -> Judgement {
     let reader = Reader::open(path).expect("the form of the corpus is good");
     judge(reader, Options { states_max: STATES_MAX, owner_within: None }).expect("it has events")
 }
 
-fn name(path: &PathBuf) -> String {
+fn name(path: &Path) -> String {
     path.file_name().expect("it is a file").to_string_lossy().into_owned()
 }
 

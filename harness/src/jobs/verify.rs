@@ -80,7 +80,7 @@ pub fn run(desk: &Desk<'_>, scenario: &Scenario, done: &mut dyn FnMut(Section)) 
 }
 
 /// Compares what was found with what the scenario says should be found.
-fn expected(scenario: &Scenario, mut section: Section) -> Section {
+pub(super) fn expected(scenario: &Scenario, mut section: Section) -> Section {
     let expect = &scenario.expect;
     if expect.holds {
         return section;

@@ -97,7 +97,7 @@ pub fn replay(setup: Arc<Setup>, story: impl IntoIterator<Item = Event>) -> Repl
         followed += 1;
     }
     if let (None, Some(more)) = (&refusal, run.pending.front()) {
-        let instead = format!("the fabric goes on: {}", words::sentence(more));
+        let instead = format!("the fabric goes on: {}", clause(more));
         refusal = Some(Refusal { seq: followed + 1, wanted: "the step ends".to_owned(), instead });
     }
     Replay { followed, refusal, violations: run.panel.violations().to_vec(), events: run.done }
@@ -135,10 +135,10 @@ impl Run {
             self.choose(told)?;
         }
         let Some(done) = self.pending.front() else {
-            return Err((words::sentence(told), "the fabric does nothing of the kind".to_owned()));
+            return Err((clause(told), "the fabric does nothing of the kind".to_owned()));
         };
         if plain(done) != plain(told) {
-            return Err((words::sentence(told), format!("instead, {}", words::sentence(done))));
+            return Err((clause(told), format!("instead, {}", clause(done))));
         }
         if let (Event::Sent { nexus, tag, .. }, Event::Sent { tag: told, .. }) = (done, told) {
             self.tags.insert((*nexus, *told), *tag);
@@ -197,7 +197,7 @@ impl Run {
                 self.take_note(notices);
                 Ok(())
             }
-            Err(refused) => Err((words::sentence(told), format!("the fabric cannot: {refused}"))),
+            Err(refused) => Err((clause(told), format!("the fabric cannot: {refused}"))),
         }
     }
 
@@ -258,7 +258,7 @@ impl Run {
                 self.take_note(notices);
                 Ok(())
             }
-            Err(refused) => Err((words::sentence(told), format!("the fabric cannot: {refused}"))),
+            Err(refused) => Err((clause(told), format!("the fabric cannot: {refused}"))),
         }
     }
 
@@ -272,8 +272,17 @@ impl Run {
     }
 }
 
+/// The event in words, without its tag: story and fabric count tags in their own ways.
+fn clause(event: &Event) -> String {
+    let mut text = words::sentence(event);
+    while let Some((start, length)) = text.find(" (tag ").and_then(|at| Some((at, text[at..].find(')')? + 1))) {
+        text.replace_range(start..start + length, "");
+    }
+    text
+}
+
 /// Nobody hears which error it was.
-const WRITE_ERROR: Sense = Sense { key: 3, asc: 0x0c, ascq: 0 };
+const WRITE_ERROR: Sense = Sense::WRITE_ERROR;
 
 /// No task of a nexus has this number: the world refuses it.
 fn number(nth: Option<usize>) -> u8 {
