@@ -3,7 +3,7 @@
 use super::*;
 use alloc::vec;
 use alloc::vec::Vec;
-use redline_vocab::{Data, Extent, Generation, Lba, PrIn, PrOut, PrType, Reply, Held, ServiceAction, Status};
+use redline_vocab::{Data, Extent, Generation, Held, Lba, PrIn, PrOut, PrType, Reply, ServiceAction, Status};
 
 const MINE: Key = Key(0x101);
 const THEIRS: Key = Key(0x102);

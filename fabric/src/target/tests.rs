@@ -129,7 +129,10 @@ fn preempt_and_abort_is_answered_only_when_the_back_end_is_quiet() {
     assert_eq!(rig.answer(B, takeover).map(|reply| reply.status), Some(Status::Good));
     assert!(!rig.target.is_barred());
     let committed = rig.events.iter().position(|event| *event == Event::Committed { nexus: A, tag: task });
-    let told = rig.events.iter().position(|event| matches!(event, Event::Replied { nexus: B, tag, .. } if *tag == takeover));
+    let told = rig
+        .events
+        .iter()
+        .position(|event| matches!(event, Event::Replied { nexus: B, tag, .. } if *tag == takeover));
     assert!(committed < told && committed.is_some());
 }
 
@@ -209,7 +212,11 @@ fn room_runs_out_with_the_standards_answers() {
 #[test]
 fn an_access_beyond_the_end_is_refused() {
     let mut rig = Rig::new(Quirks::NONE);
-    for extent in [Extent { lba: Lba(16), blocks: 1 }, Extent { lba: Lba(15), blocks: 2 }, Extent { lba: Lba(u64::MAX), blocks: 1 }] {
+    for extent in [
+        Extent { lba: Lba(16), blocks: 1 },
+        Extent { lba: Lba(15), blocks: 2 },
+        Extent { lba: Lba(u64::MAX), blocks: 1 },
+    ] {
         let reply = rig.ask(A, Command::Read(extent)).map(|reply| reply.status);
         assert_eq!(reply, Some(Status::CheckCondition(Sense::LBA_OUT_OF_RANGE)), "{extent:?}");
     }
@@ -235,7 +242,8 @@ fn a_stored_table_is_read_back_or_refused() {
     let mut damaged = 0;
     for count in 0..4_u8 {
         for reservation in &reservations {
-            let registrants = (0..count).map(|nexus| (Nexus(nexus), Key(u64::MAX - u64::from(nexus)))).collect();
+            let registrants =
+                (0..count).map(|nexus| (Nexus(nexus), Key(u64::MAX - u64::from(nexus)))).collect();
             let table = StoredTable { registrants, reservation: *reservation };
             let bytes = table.encode();
             assert_eq!(StoredTable::decode(&bytes), Ok(table));

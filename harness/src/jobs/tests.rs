@@ -16,7 +16,14 @@ fn with_desk<T>(stop: bool, job: impl FnOnce(&Desk<'_>) -> T) -> T {
 }
 
 fn ask(runs: u64) -> chaos::Ask {
-    chaos::Ask { seed: 1, runs, lasts: None, shard: None, quirks: Quirks::NONE, initiators: Initiators::Guests }
+    chaos::Ask {
+        seed: 1,
+        runs,
+        lasts: None,
+        shard: None,
+        quirks: Quirks::NONE,
+        initiators: Initiators::Guests,
+    }
 }
 
 #[test]
@@ -26,7 +33,11 @@ fn no_runs_and_interrupted_runs_are_no_pass() {
     assert_eq!(none.outcome, Outcome::Inconclusive);
     let stopped = with_desk(true, |desk| chaos::run(desk, &reference, ask(10))).expect("it can be made");
     assert_eq!(stopped.outcome, Outcome::Interrupted);
-    assert!(stopped.properties.iter().all(|judged| judged.outcome != Outcome::Holds), "{:?}", stopped.properties);
+    assert!(
+        stopped.properties.iter().all(|judged| judged.outcome != Outcome::Holds),
+        "{:?}",
+        stopped.properties
+    );
 }
 
 #[test]
@@ -43,9 +54,11 @@ fn shards_divide_the_runs_without_gap_or_overlap() {
     let mut seeds = Vec::new();
     for number in 1..=3 {
         let shard = Some(Shard { number, of: 3 });
-        let section =
-            with_desk(false, |desk| chaos::run(desk, &reference, chaos::Ask { shard, ..ask(10) })).expect("it can be made");
-        let said = |name: &str| section.figures.iter().find(|figure| figure.name == name).expect("it is said").value.clone();
+        let section = with_desk(false, |desk| chaos::run(desk, &reference, chaos::Ask { shard, ..ask(10) }))
+            .expect("it can be made");
+        let said = |name: &str| {
+            section.figures.iter().find(|figure| figure.name == name).expect("it is said").value.clone()
+        };
         let first: u64 = said("seeds").split(' ').next().and_then(|seed| seed.parse().ok()).expect("a seed");
         let runs: u64 = said("runs judged to their end").parse().expect("a number");
         seeds.extend(first..first + runs);
@@ -61,7 +74,8 @@ fn a_failing_campaign_leaves_a_case_and_a_trace_that_fail_again() {
         let section = chaos::run(desk, &reference, chaos::Ask { quirks, ..ask(20) }).expect("it can be made");
         assert_eq!(section.outcome, Outcome::Violated);
         let [trace, case] = &section.findings[0].artefacts[..] else { panic!("{:?}", section.findings) };
-        let again = chaos::again(desk, &crate::case::Case::load(Path::new(case)).expect("it was just written"));
+        let again =
+            chaos::again(desk, &crate::case::Case::load(Path::new(case)).expect("it was just written"));
         assert_eq!(again.expect("it can be made").outcome, Outcome::Violated);
         let judged = conform::run(desk, Path::new(trace), None).expect("it can be judged");
         assert_eq!(judged.outcome, Outcome::Violated);
@@ -101,7 +115,9 @@ fn a_scenario_that_must_fail_is_verified_when_it_does() {
 fn an_unknown_set_of_guards_is_explored_in_the_scenarios_own_bounds() {
     let reference = load("reference").expect("it is embedded");
     let odd = [Guard::Aptpl, Guard::HostFence];
-    assert!(matches!(check::explored_for(&reference, &odd), Ok(check::Explored::Cluster(bounds)) if bounds == reference.bounds));
+    assert!(
+        matches!(check::explored_for(&reference, &odd), Ok(check::Explored::Cluster(bounds)) if bounds == reference.bounds)
+    );
     assert!(check::explored_for(&reference, &[Guard::LoginWaits]).is_err());
 }
 

@@ -275,7 +275,8 @@ impl Run {
 /// The event in words, without its tag: story and fabric count tags in their own ways.
 fn clause(event: &Event) -> String {
     let mut text = words::sentence(event);
-    while let Some((start, length)) = text.find(" (tag ").and_then(|at| Some((at, text[at..].find(')')? + 1))) {
+    while let Some((start, length)) = text.find(" (tag ").and_then(|at| Some((at, text[at..].find(')')? + 1)))
+    {
         text.replace_range(start..start + length, "");
     }
     text

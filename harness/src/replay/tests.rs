@@ -18,14 +18,20 @@ fn recorded(name: &str, initiators: Initiators, seed: u64) -> (Scenario, Header,
 
 #[test]
 fn recorded_runs_are_followed_to_their_end() {
-    for (name, initiators) in
-        [("reference", Initiators::Guests), ("three-nodes", Initiators::Guests), ("three-nodes", Initiators::Raw)]
-    {
+    for (name, initiators) in [
+        ("reference", Initiators::Guests),
+        ("three-nodes", Initiators::Guests),
+        ("three-nodes", Initiators::Raw),
+    ] {
         for seed in 0..12 {
             let (scenario, header, events) = recorded(name, initiators, seed);
             let of = events.len() as u64;
             let replayed = replay(setup(&scenario, &header, Quirks::NONE), events);
-            assert_eq!(replayed.refusal.map(|refusal| refusal.to_string()), None, "{name} {initiators:?} seed {seed}");
+            assert_eq!(
+                replayed.refusal.map(|refusal| refusal.to_string()),
+                None,
+                "{name} {initiators:?} seed {seed}"
+            );
             assert_eq!(replayed.followed, of);
             assert_eq!(replayed.violations, vec![]);
         }
@@ -54,7 +60,8 @@ fn a_changed_story_is_refused_where_it_was_changed() {
 #[test]
 fn a_story_that_ends_in_the_middle_of_a_step_is_refused() {
     let (scenario, header, events) = recorded("three-nodes", Initiators::Raw, 2);
-    let at = events.iter().position(|event| matches!(event, Event::TableChanged { .. })).expect("tables change");
+    let at =
+        events.iter().position(|event| matches!(event, Event::TableChanged { .. })).expect("tables change");
     let cut: Vec<Event> = events[..at].to_vec();
     let refusal = replay(setup(&scenario, &header, Quirks::NONE), cut).refusal.expect("the table changes");
     assert!(refusal.instead.contains("the fabric goes on"), "{refusal}");

@@ -30,9 +30,13 @@ fn the_reference_scenario_is_the_sound_design_and_must_hold() {
 fn what_is_left_out_has_the_value_that_the_reference_shows() {
     let short = "format = 1\nname = \"reference\"\n[[site]]\nname = \"primary\"\n[[array]]\nname = \"san-1\"\nsite = \"primary\"\n\
                  [[guest_cluster]]\nname = \"sql\"\nshared_disk = \"san-1\"\n";
-    let (short, full) = (parse(short, "short").expect("defaults"), parse(&reference(), "full").expect("embedded"));
+    let (short, full) =
+        (parse(short, "short").expect("defaults"), parse(&reference(), "full").expect("embedded"));
     assert_eq!((short.array, short.cluster, short.bounds), (full.array, full.cluster, full.bounds));
-    assert_eq!((short.chaos.runs, short.chaos.events, short.chaos.recovery), (2000, 1000, full.chaos.recovery));
+    assert_eq!(
+        (short.chaos.runs, short.chaos.events, short.chaos.recovery),
+        (2000, 1000, full.chaos.recovery)
+    );
 }
 
 #[test]

@@ -79,7 +79,8 @@ fn chains_reach_nothing_that_single_choices_do_not() {
             }
             let mut singly = state.clone();
             for (action, reading) in choices {
-                let taken = cluster.make(&mut singly, Move::Single(action, reading), &mut Vec::new(), &mut Log(None));
+                let taken =
+                    cluster.make(&mut singly, Move::Single(action, reading), &mut Vec::new(), &mut Log(None));
                 assert!(taken, "{step:?}: {action:?}");
             }
             singly.marks = by_chain.marks;

@@ -1,0 +1,43 @@
+# The commands of the project, for people. `.ci/run` calls the same ones.
+
+# What there is.
+default:
+    @just --list
+
+# Everything that can be asked of the reference scenario.
+verify *ARGS:
+    cargo run --release -- verify {{ARGS}}
+
+# The tests that the README names.
+test:
+    cargo test --workspace
+
+# Slow tests and tests that need a stranger's program.
+test-ignored:
+    cargo test --workspace -- --ignored
+
+# Format and lints.
+lint:
+    cargo fmt --all --check
+    cargo clippy --workspace --all-targets -- -D warnings
+
+# What CI does.
+ci:
+    .ci/run
+
+# Speed of the simulator, of recording and of judging, on one core.
+bench:
+    cargo bench -p redline-harness --bench rates
+
+# Accept changed snapshots, after reading them one by one.
+bless:
+    INSTA_UPDATE=always cargo test --workspace
+    git diff --stat -- '*.snap'
+
+# Write the corpus of good and bad traces anew.
+corpus:
+    cargo run --release -p redline-harness --example corpus
+
+# Write the JSON Schema of the trace format anew.
+schema:
+    REDLINE_BLESS=1 cargo test -p redline-traces schema
