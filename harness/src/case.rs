@@ -381,8 +381,13 @@ impl Reduce for Case {
         let until = self.plan.issue_until.map_or(end, |until| until.0);
         offer(&|case| case.plan.issue_until = Some(Micros(until / 2)));
         offer(&|case| case.plan.issue_until = Some(Micros(until - until / 8)));
+        offer(&|case| case.plan.injections.iter_mut().for_each(|one| one.at.0 /= 2));
         for at in 0..self.plan.injections.len() {
             offer(&|case| case.plan.injections[at].lasts.0 /= 2);
+            // This fault and the later ones come earlier.
+            let before = at.checked_sub(1).map_or(0, |before| self.plan.injections[before].at.0);
+            let by = (self.plan.injections[at].at.0 - before) / 2;
+            offer(&|case| case.plan.injections[at..].iter_mut().for_each(|one| one.at.0 -= by));
         }
         simpler
     }

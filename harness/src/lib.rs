@@ -13,4 +13,5 @@ pub mod report;
 pub mod scenario;
 pub mod shrink;
 pub mod sim;
+pub mod situations;
 pub mod verdict;

@@ -7,6 +7,7 @@ use crate::conform::{Verdict, words};
 use crate::record::{Finding, STEPS_SHOWN_MAX, Section, Shard, Table};
 use crate::scenario::Scenario;
 use crate::shrink::Limit;
+use crate::situations;
 use crate::verdict::Outcome;
 use redline_properties::catalogue::CATALOGUE;
 use redline_traces::{Initiators, Reader};
@@ -73,6 +74,7 @@ pub fn run(desk: &Desk<'_>, scenario: &Scenario, ask: Ask) -> Result<Section, Er
         }
     }
     let mut section = describe(scenario, &what, ask, seed, &summary);
+    measure(&mut section, scenario, ask.initiators, &summary);
     if summary.failures.is_empty() {
         section.elapsed_ms = since(start);
         return Ok(section);
@@ -177,6 +179,18 @@ fn describe(scenario: &Scenario, what: &str, ask: Ask, seed: u64, summary: &Summ
     });
     judge(&mut section, scenario, ask.initiators, summary);
     section
+}
+
+/// Measures the situations met against those that walks through the model meet.
+fn measure(section: &mut Section, scenario: &Scenario, initiators: Initiators, summary: &Summary) {
+    let of = situations::walked(scenario, initiators).coverage;
+    let met = summary.coverage.count_of(&of);
+    section.figure("of the situations that walks through the model meet", format!("{met} of {}", of.count()));
+    section.tables.push(Table {
+        title: "situations of the model that no run met".to_owned(),
+        columns: vec!["situation".to_owned()],
+        rows: summary.coverage.missing(&of).map(|name| vec![name]).collect(),
+    });
 }
 
 /// Properties whose premise a run of this kind can meet at all.

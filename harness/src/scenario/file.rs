@@ -147,7 +147,7 @@ section!(FileChaos {
     events: u32 = 1000,
     faults_min: u32 = 5,
     every: Span = us(4_000_000),
-    lasts: [Span; 2] = [us(500_000), us(15_000_000)],
+    lasts: [Span; 2] = [us(500_000), us(30_000_000)],
     recovery: Span = us(60_000_000),
     faults: BTreeMap<String, u32> = FaultKind::ALL.iter().map(|kind| (kind.name().to_owned(), 10)).collect(),
 });

@@ -61,6 +61,12 @@ enum Entry {
     Heal(u32),
 }
 
+/// How long an access of a slow disk may hang, in microseconds: retries of the path and of the drive add up.
+const HANGS: (u64, u64) = (1_000_000, 40_000_000);
+
+/// Longest time after which a lost packet is sent again, in microseconds.
+const RESENT_MAX: u64 = 3_000_000;
+
 const TIMERS: [Timer; 4] = [Timer::Defend, Timer::ChallengeWait, Timer::Silence, Timer::Heartbeat];
 
 /// What a run came to.
@@ -248,13 +254,13 @@ impl<S: FnMut(Micros, &Event)> Run<'_, S> {
                 }
                 Notice::Started(nexus) => {
                     let service = self.scenario.array.service.0;
-                    // Slow is mostly slow, and now and then an access that seems never to come back.
-                    let factor = match self.weather.slow {
-                        0 => 1,
-                        _ if self.storage.permille(100) => 10_000,
-                        _ => 40,
+                    let usual = service / 2 + self.storage.below(1 + service);
+                    // Slow is mostly slow, and now and then an access that seems never to come back: longer than a takeover.
+                    let delay = match self.weather.slow {
+                        0 => usual,
+                        _ if self.storage.permille(50) => HANGS.0 + self.storage.below(HANGS.1 - HANGS.0),
+                        _ => usual * 40,
                     };
-                    let delay = (service / 2 + self.storage.below(1 + service)) * factor;
                     self.enter(self.now + delay.max(1), Entry::Commit(nexus));
                 }
             }
@@ -263,7 +269,9 @@ impl<S: FnMut(Micros, &Event)> Run<'_, S> {
     }
 
     fn delay(&mut self) -> u64 {
-        self.scenario.array.latency.0 + self.network.below(1 + self.scenario.array.jitter.0)
+        let usual = self.scenario.array.latency.0 + self.network.below(1 + self.scenario.array.jitter.0);
+        // Now and then a packet is lost, and sent again after a while.
+        if self.network.permille(2) { usual + self.network.below(RESENT_MAX) } else { usual }
     }
 
     fn carry_request(&mut self, nexus: Nexus) {
