@@ -38,6 +38,6 @@ bless:
 corpus:
     cargo run --release -p redline-harness --example corpus
 
-# Write the JSON Schema of the trace format anew.
+# Write the JSON Schemas of traces and run records anew.
 schema:
-    REDLINE_BLESS=1 cargo test -p redline-traces schema
+    REDLINE_BLESS=1 cargo test -p redline-traces -p redline-harness schema

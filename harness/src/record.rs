@@ -258,6 +258,14 @@ impl Record {
     }
 }
 
+/// The JSON Schema of the form; `harness/schema/run.schema.json` is its committed copy.
+pub fn schema_text() -> String {
+    let schema = schemars::schema_for!(Record);
+    let mut text = serde_json::to_string_pretty(&schema).expect("a schema is JSON");
+    text.push('\n');
+    text
+}
+
 /// Joins the records of the shards of one run, in the order of their numbers. Shards that are missing or come twice make
 /// the whole inconclusive.
 pub fn merge(mut records: Vec<Record>) -> Record {

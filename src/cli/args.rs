@@ -132,6 +132,18 @@ pub enum Command {
         #[arg(long, default_value_t = 5000, value_name = "N")]
         tries: u64,
     },
+    /// Writes a trace in the format of another tool to standard output
+    #[command(before_help = "Example: redline export story.ndjson --to mermaid > story.mmd")]
+    Export {
+        /// The trace: *.ndjson or *.ndjson.zst
+        trace: PathBuf,
+        /// Which format
+        #[arg(long, value_enum)]
+        to: Foreign,
+        /// Events that a diagram shows at most
+        #[arg(long, default_value_t = 200, value_name = "N")]
+        events_max: usize,
+    },
     /// Prints the hazard matrix: what is dropped or planted, what sees it, and the command that shows it
     Hazards,
     /// Lists the scenarios that come with the program
@@ -229,6 +241,17 @@ pub struct Chaos {
     /// Records the trace of every run in the run's folder
     #[arg(long, action = ArgAction::SetTrue)]
     pub record: bool,
+}
+
+/// Formats of other tools.
+#[derive(ValueEnum, Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Foreign {
+    /// Informal Trace Format, for the viewers of Apalache and Quint
+    Itf,
+    /// ShiViz log with vector clocks
+    Shiviz,
+    /// Mermaid sequence diagram
+    Mermaid,
 }
 
 #[derive(ValueEnum, Clone, Copy, PartialEq, Eq, Debug)]

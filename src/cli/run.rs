@@ -1,6 +1,6 @@
 //! Does what was asked.
 
-use super::args::{Args, Chaos, Check, Command, Common};
+use super::args::{Args, Chaos, Check, Command, Common, Foreign};
 use super::{desk, explain, ui};
 use clap::CommandFactory;
 use redline_harness::case::Case;
@@ -13,6 +13,7 @@ use redline_harness::scenario::{self, EMBEDDED, Scenario};
 use redline_harness::shrink::Limit;
 use redline_harness::sim::plan::Plan;
 use redline_harness::verdict::Outcome;
+use redline_traces::{Reader, export};
 use redline_vocab::{Guard, Micros, Quirk, Quirks};
 use std::path::Path;
 use std::thread;
@@ -62,6 +63,7 @@ fn dispatch(args: &Args) -> Result<u8, Error> {
                 Ok(())
             })
         }
+        Command::Export { trace, to, events_max } => export(trace, *to, *events_max),
         Command::Hazards => tables(common, &[hazards::relaxations(), hazards::bugs(), hazards::not_yet()]),
         Command::Scenarios { show: None } => tables(common, &[scenarios()?]),
         Command::Scenarios { show: Some(name) } => {
@@ -207,6 +209,20 @@ fn report_runs(common: &Common, runs: &[std::path::PathBuf], joined: bool) -> Re
     };
     desk::show(common, &record)?;
     Ok(desk::exit_code(common, record.outcome))
+}
+
+fn export(trace: &Path, to: Foreign, events_max: usize) -> Result<u8, Error> {
+    let reader = Reader::open(trace)?;
+    let header = reader.header().clone();
+    let events = reader.collect::<Result<Vec<_>, _>>()?;
+    let mut text = Vec::new();
+    let written = match to {
+        Foreign::Itf => export::itf(&header, &events, &mut text),
+        Foreign::Shiviz => export::shiviz(&header, &events, &mut text),
+        Foreign::Mermaid => export::mermaid(&header, &events, events_max, &mut text),
+    };
+    written.map_err(|source| Error::Io { file: "memory".to_owned(), source })?;
+    printed(&String::from_utf8_lossy(&text))
 }
 
 fn scenarios() -> Result<Table, Error> {

@@ -69,6 +69,14 @@ fn a_trace_that_cannot_be_judged_says_why() {
     let upto = |count: usize| lines[..count].iter().map(|line| format!("{line}\n")).collect::<String>();
 
     check(&bench, &["conform", "out/run-1.ndjson"], 0, "the model allows every event");
+    check(
+        &bench,
+        &["export", "out/run-1.ndjson", "--to", "mermaid", "--events-max", "30"],
+        0,
+        "sequenceDiagram",
+    );
+    check(&bench, &["export", "out/run-1.ndjson", "--to", "shiviz"], 0, "\"node 0\":1");
+    check(&bench, &["export", "out/run-1.ndjson", "--to", "itf"], 0, "\"#bigint\"");
     bench.write("cut.ndjson", &upto(200));
     check(&bench, &["conform", "cut.ndjson"], 3, "cut after 199 events");
     check(&bench, &["replay", "cut.ndjson"], 3, "cut after 199 events");

@@ -25,3 +25,4 @@ mod determinism;
 // The program: exit codes, errors, nothing overwritten, interruption, and the way from finding to replay.
 mod command_line;
 mod round_trip;
+mod verify;

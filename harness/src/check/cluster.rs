@@ -4,6 +4,7 @@ use super::{Step, Subject, Terms};
 use crate::conform::words;
 use crate::scenario::Scenario;
 use redline_model::cluster::{Cluster, KINDS, Move, State};
+use redline_traces::export::reason_phrase;
 use redline_traces::{Arm, Header, Initiators, Visibility};
 use redline_vocab::{Action, Command, Data, Design, Disposition, Event, Quirks, Reply};
 
@@ -63,7 +64,9 @@ fn tell(action: Move, question: Option<&Command>, events: &[Event]) -> String {
     for event in events {
         text += &match event {
             Event::Owned { node, .. } => format!("; {node} owns the disk"),
-            Event::Lost { node, reason } => format!("; {node} has lost the disk ({reason:?})"),
+            Event::Lost { node, reason } => {
+                format!("; {node} has lost the disk ({})", reason_phrase(*reason))
+            }
             Event::Fence { node, open: true } => format!("; the host fence of {node} opens"),
             Event::Aborted { nexus, .. } => format!("; the command of {nexus} is aborted"),
             _ => continue,

@@ -15,6 +15,8 @@ pub(super) struct LunPart {
     pub rules: Rules,
     pub nodes: u8,
     pub nexuses: u8,
+    /// The trace hides what happens inside the target.
+    pub hides: bool,
 }
 
 /// A candidate state.
@@ -243,7 +245,7 @@ impl LunPart {
         out
     }
 
-    /// Hidden: the target takes commands and finishes tasks, gives up broken connections, restarts.
+    /// Hidden: the target takes commands and finishes tasks, gives up broken connections.
     fn hidden(&self, state: &LunState, event: &Event, out: &mut Vec<LunState>) {
         let concerned = match event {
             Event::Received { nexus, .. } | Event::LoggedIn { nexus, .. } => *nexus,
@@ -271,11 +273,6 @@ impl LunPart {
                 next.unit.end(at, &mut next.due);
                 out.push(Self::answered(next));
             }
-        }
-        if matches!(event, Event::LoggedIn { .. }) && state.unit.wire(concerned).linked {
-            let mut next = state.clone();
-            next.unit.power_cycle();
-            out.push(next);
         }
     }
 
@@ -339,7 +336,19 @@ impl Part for LunPart {
                 }
                 next
             }
-            Event::LoggedIn { node, nexus } => self.in_range(*nexus) && self.logged_in(state, *node, *nexus),
+            Event::LoggedIn { node, nexus } if self.in_range(*nexus) => {
+                // A power cycle shows to clients only as logins, and those that follow it must not be undone by it: it has to
+                // be considered before each.
+                if self.hides {
+                    let mut cycled = state.clone();
+                    cycled.unit.power_cycle();
+                    if self.logged_in(&mut cycled, *node, *nexus) {
+                        forks.push(cycled);
+                    }
+                }
+                self.logged_in(state, *node, *nexus)
+            }
+            Event::LoggedIn { .. } => false,
             Event::ConnectionLost { nexus } => {
                 let up = self.in_range(*nexus) && state.unit.wire(*nexus).linked;
                 if up {

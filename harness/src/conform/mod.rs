@@ -16,6 +16,8 @@ mod coverage;
 mod linear;
 mod lun;
 mod node;
+#[cfg(test)]
+mod tests;
 mod track;
 pub mod words;
 mod world;

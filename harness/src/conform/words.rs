@@ -3,6 +3,7 @@
 //! Words are for people who know storage: what a divergence refused, and what would have been accepted. Nearness
 //! picks the one alternative worth reading first; it decides nothing.
 
+use redline_traces::export::{fault_phrase, reason_phrase};
 use redline_vocab::{
     Block, Command, Data, Disposition, Event, Extent, Holder, LunView, PrIn, PrOut, PrType, Record, Reply,
     ServiceAction, Status,
@@ -81,7 +82,7 @@ pub fn sentence(event: &Event) -> String {
         Event::WaitEnded { node } => format!("the challenge wait of {node} ends"),
         Event::Defended { node } => format!("{node} begins a round of defence"),
         Event::Owned { node, epoch } => format!("{node} owns the disk in {epoch}"),
-        Event::Lost { node, reason } => format!("{node} has lost the disk ({reason:?})"),
+        Event::Lost { node, reason } => format!("{node} has lost the disk ({})", reason_phrase(*reason)),
         Event::Fence { node, open } => {
             format!("the host fence of {node} {}", if *open { "opens" } else { "closes" })
         }
@@ -90,8 +91,8 @@ pub fn sentence(event: &Event) -> String {
         Event::Woke { node } => format!("{node} goes on"),
         Event::Crashed { node } => format!("{node} crashes"),
         Event::Restarted { node } => format!("{node} comes up again"),
-        Event::FaultInjected { fault } => format!("the fault {} begins", fault.kind().name()),
-        Event::FaultHealed { fault } => format!("the fault {} ends", fault.kind().name()),
+        Event::FaultInjected { fault } => format!("the fault {} begins", fault_phrase(fault)),
+        Event::FaultHealed { fault } => format!("the fault {} ends", fault_phrase(fault)),
     }
 }
 

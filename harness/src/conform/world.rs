@@ -57,6 +57,7 @@ impl World {
             rules: Rules { design: header.design, blocks: header.blocks, limits: true },
             nodes: header.nodes,
             nexuses: header.nexuses,
+            hides,
         };
         let mut initial = part.initial();
         if hides {

@@ -1,7 +1,7 @@
 //! Nothing but a run that holds reads as a pass, in any format.
 
 use super::*;
-use crate::record::{Error, Finding, Record, Section, Shard, merge};
+use crate::record::{Error, Finding, Record, Section, Shard, merge, schema_text};
 use crate::verdict::Outcome;
 
 fn section(name: &str, outcome: Outcome) -> Section {
@@ -112,4 +112,23 @@ fn shards_are_joined_only_when_all_are_there() {
 fn a_report_for_people_shows_the_last_steps_and_the_line_to_paste() {
     insta::assert_snapshot!(render(&record(&[Outcome::Violated]), Format::Text, Detail::Normal));
     insta::assert_snapshot!(render(&record(&[Outcome::Violated]), Format::Markdown, Detail::Normal));
+}
+
+/// Run with `REDLINE_BLESS=1` to write the committed copy.
+#[test]
+fn the_committed_schema_is_the_generated_one_and_fits_records() {
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("schema/run.schema.json");
+    if std::env::var_os("REDLINE_BLESS").is_some() {
+        std::fs::write(&path, schema_text()).expect("the folder can be written");
+    }
+    let committed = std::fs::read_to_string(&path).expect("it is committed");
+    assert_eq!(committed, schema_text(), "REDLINE_BLESS=1 writes the committed copy anew");
+    let schema = serde_json::from_str(&committed).expect("a schema is JSON");
+    let validator = jsonschema::validator_for(&schema).expect("it is a schema");
+    for outcomes in [&[][..], &[Outcome::Holds], &[Outcome::Violated, Outcome::Interrupted]] {
+        let text = render(&record(outcomes), Format::Json, Detail::Full);
+        let value: serde_json::Value = serde_json::from_str(&text).expect("it was just written");
+        assert!(validator.is_valid(&value), "{text}");
+    }
+    assert!(!validator.is_valid(&serde_json::json!({ "schema": "redline-run/1" })));
 }

@@ -9,5 +9,5 @@ mod shiviz;
 
 pub use itf::itf;
 pub use mermaid::mermaid;
-pub use phrase::{command_phrase, event_phrase, reply_phrase};
+pub use phrase::{command_phrase, event_phrase, fault_phrase, reason_phrase, reply_phrase};
 pub use shiviz::{SHIVIZ_PATTERN, shiviz};

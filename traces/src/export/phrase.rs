@@ -97,7 +97,8 @@ fn view_phrase(view: &LunView) -> String {
     format!("generation {}: {keys}; {held}", view.generation.0)
 }
 
-fn fault_phrase(fault: &Fault) -> String {
+/// A fault with its subject, as in `partition nexus 1`.
+pub fn fault_phrase(fault: &Fault) -> String {
     let kind = fault.kind().name();
     match fault {
         Fault::ConnectionReset(nexus) | Fault::ConnectionStall(nexus) | Fault::Partition(nexus, _) => {
@@ -113,7 +114,8 @@ fn fault_phrase(fault: &Fault) -> String {
     }
 }
 
-fn reason_phrase(reason: LossReason) -> &'static str {
+/// Why a node gave up.
+pub fn reason_phrase(reason: LossReason) -> &'static str {
     match reason {
         LossReason::KeyMissing => "key missing",
         LossReason::TableEmpty => "table empty",
