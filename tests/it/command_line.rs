@@ -75,7 +75,7 @@ fn a_trace_that_cannot_be_judged_says_why() {
         0,
         "sequenceDiagram",
     );
-    check(&bench, &["export", "out/run-1.ndjson", "--to", "shiviz"], 0, "\"node 0\":1");
+    check(&bench, &["export", "out/run-1.ndjson", "--to", "shiviz"], 0, "\"node0\":1");
     check(&bench, &["export", "out/run-1.ndjson", "--to", "itf"], 0, "\"#bigint\"");
     bench.write("cut.ndjson", &upto(200));
     check(&bench, &["conform", "cut.ndjson"], 3, "cut after 199 events");
