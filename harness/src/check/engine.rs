@@ -71,6 +71,11 @@ fn explore<M: Subject>(
         counts: Arc::clone(&counts),
         until: limits.until,
     };
+    // A limit that is met before the start cuts the run whatever the scheduler does.
+    let nothing = Progress { unique: 0, generated: 0, depth: 0, elapsed: started.elapsed() };
+    if let Some(cut) = limit_met(limits, nothing, stop) {
+        counts.cut(cut);
+    }
     let mut checker = watched.checker().threads(threads).spawn_bfs();
     let mut handles = checker.handles();
     let mut panicked = false;
