@@ -245,7 +245,7 @@ pub const BUGS: &[Bug] = &[
     raw(Quirk::AllRegistrantsAsSingle, &["PR"], Some("lun/single-holder")),
     raw(Quirk::GenerationStuck, &["PR"], Some("lun/generation-steps")),
     raw(Quirk::UnitAttentionLost, &["PR"], None),
-    raw(Quirk::PreemptKeepsVictim, &["PR"], None),
+    Bug { scenario: "slow-array", ..guests(Quirk::PreemptKeepsVictim, &["PR"], "fabric/owner-unique") },
     raw(Quirk::ExecutedDespiteAttention, &["PR"], Some("lun/generation-steps")),
     raw(Quirk::NexusLossUnregisters, &["H07"], Some("lun/reservation-ends-lawfully")),
 ];

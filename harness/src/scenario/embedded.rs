@@ -14,9 +14,10 @@ pub struct Embedded {
 }
 
 /// All of them; the first is used when none is named.
-pub const EMBEDDED: [Embedded; 4] = [
+pub const EMBEDDED: [Embedded; 5] = [
     Embedded { name: "reference", text: include_str!("../../../scenarios/reference.toml") },
     Embedded { name: "three-nodes", text: include_str!("../../../scenarios/three-nodes.toml") },
+    Embedded { name: "slow-array", text: include_str!("../../../scenarios/slow-array.toml") },
     Embedded { name: "no-aptpl", text: include_str!("../../../scenarios/no-aptpl.toml") },
     Embedded { name: "zombie-owner", text: include_str!("../../../scenarios/zombie-owner.toml") },
 ];
