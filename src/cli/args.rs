@@ -239,7 +239,7 @@ pub struct Chaos {
     #[arg(long, value_name = "FILE", conflicts_with_all = ["runs", "for_time", "shard", "quirk", "seed", "initiators"])]
     pub case: Option<PathBuf>,
     /// Records the trace of every run in the run's folder
-    #[arg(long, action = ArgAction::SetTrue)]
+    #[arg(long, action = ArgAction::SetTrue, conflicts_with_all = ["for_time", "case"])]
     pub record: bool,
 }
 

@@ -189,8 +189,9 @@ fn chaos_runs(common: &Common, asked: &Chaos) -> Result<u8, Error> {
 /// Records every run of a campaign.
 fn record_all(out: &Path, scenario: &Scenario, ask: chaos::Ask) -> Result<(), Error> {
     use rayon::prelude::*;
-    (0..ask.runs).into_par_iter().try_for_each(|nth| {
-        let plan = &Plan::draw(scenario, ask.seed.wrapping_add(nth));
+    let (seed, runs) = chaos::part(ask);
+    (0..runs).into_par_iter().try_for_each(|nth| {
+        let plan = &Plan::draw(scenario, seed.wrapping_add(nth));
         let path = out.join(format!("run-{}.ndjson", plan.seed));
         let run = Run { scenario, plan, initiators: ask.initiators, quirks: ask.quirks };
         run.record_to(&path).map_err(|source| Error::Io { file: path.display().to_string(), source })?;

@@ -123,7 +123,7 @@ pub fn again(desk: &Desk<'_>, case: &Case) -> Result<Section, Error> {
 }
 
 /// First seed and number of runs of the shard.
-fn part(ask: Ask) -> (u64, u64) {
+pub fn part(ask: Ask) -> (u64, u64) {
     let Some(shard) = ask.shard else { return (ask.seed, ask.runs) };
     let (number, of) = (u64::from(shard.number), u64::from(shard.of));
     if ask.lasts.is_some() {

@@ -129,3 +129,27 @@ fn errors_have_the_outcome_that_the_exit_code_needs() {
     assert_eq!(io.outcome(), Outcome::InputOutput);
     with_desk(true, |desk| assert!(desk.stop.load(Ordering::Relaxed)));
 }
+
+/// Models, monitors and catalogue each write the identifiers themselves; here they are held to one list.
+#[test]
+fn models_and_monitors_claim_what_the_catalogue_promises() {
+    use redline_model::cluster::Readings;
+    use redline_model::reservations::{INSTANCES, Reservations};
+    use redline_properties::catalogue::{CATALOGUE, find};
+    use redline_properties::monitor::{Panel, Setup};
+    use stateright::{Expectation, Model};
+    let reference = load("reference").expect("it is embedded");
+    let cluster = check::model(&reference, reference.bounds, reference.design);
+    let claims =
+        cluster.properties().into_iter().map(|one| (one.name, one.expectation == Expectation::Always));
+    let raw = Reservations::new(INSTANCES[1], Design::SOUND, Readings::Every);
+    let more = raw.properties().into_iter().map(|one| (one.name, one.expectation == Expectation::Always));
+    let always: Vec<&str> = claims.chain(more).filter(|(_, always)| *always).map(|(name, _)| name).collect();
+    assert!(always.len() >= 10);
+    for name in always {
+        assert!(find(name).is_some(), "{name}");
+    }
+    let panel = Panel::new(Setup { nodes: 2, owner_within: None });
+    let watched: Vec<&str> = panel.witnesses().map(|one| one.property).collect();
+    assert_eq!(watched, CATALOGUE.map(|one| one.id));
+}

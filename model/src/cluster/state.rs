@@ -59,7 +59,7 @@ pub fn spend(budget: &mut u8) {
 /// Ghost state for V3: tenures by their order.
 ///
 /// A tenure is a number relative to the newest tenure that an owner has announced: 0 stands for any
-/// older one, [`CURRENT`] for that one, greater numbers for first accesses whose node does not
+/// older one, `CURRENT` for that one, greater numbers for first accesses whose node does not
 /// know yet that it is the owner.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct Access {
