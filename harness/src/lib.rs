@@ -11,6 +11,7 @@ pub mod record;
 pub mod replay;
 pub mod report;
 pub mod scenario;
+pub mod schedule;
 pub mod shrink;
 pub mod sim;
 pub mod situations;

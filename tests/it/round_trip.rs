@@ -50,9 +50,14 @@ fn a_failing_run_is_found_recorded_reduced_and_made_again() {
     let repeated = run(&bench, &again(&found));
     assert_eq!(repeated.code, Some(1), "{}", repeated.out);
     let case = again(&found).last().cloned().expect("it ends in the case");
-    let shrunk = bench.run(&["shrink", &case]);
+    let shrunk = bench.run(&["shrink", &case, "--out", "shrunk"]);
     assert_eq!(shrunk.code, Some(1), "{}{}", shrunk.out, shrunk.err);
     assert_eq!(run(&bench, &again(&shrunk)).code, Some(1));
+    let story = again(&shrunk).last().cloned().expect("it ends in the story");
+    assert!(bench.read(&story).lines().count() < 60, "hundreds of commands are reduced to a few");
+    let followed = bench.run(&["replay", &story, "--quirk", "orphan-reservation"]);
+    assert_eq!(followed.code, Some(1), "{}{}", followed.out, followed.err);
+    assert_eq!(bench.run(&["replay", &story]).code, Some(6));
     let trace = case.replace(".case.toml", ".ndjson");
     let judged = bench.run(&["conform", &trace]);
     assert_eq!(judged.code, Some(1), "{}", judged.out);

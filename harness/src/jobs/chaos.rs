@@ -2,8 +2,8 @@
 
 use super::{Desk, Error, file_word, io_error, since};
 use crate::case::Case;
-use crate::chaos::{Judged, Options, Run, Summary, campaign};
-use crate::conform::{Verdict, words};
+use crate::chaos::{Judged, Options, Summary, campaign};
+use crate::conform::{Judgement, Verdict, words};
 use crate::record::{Finding, STEPS_SHOWN_MAX, Section, Shard, Table};
 use crate::scenario::Scenario;
 use crate::shrink::Limit;
@@ -279,22 +279,25 @@ pub fn record(desk: &Desk<'_>, case: &Case, name: &str) -> Result<Finding, Error
     let trace_file = desk.file(&format!("{name}.ndjson"));
     case.run().record_to(&trace_file).map_err(io_error(&trace_file))?;
     let judged = case.run().judge(&std::sync::atomic::AtomicBool::new(false));
-    let mut finding = told(&judged, case.run())?;
+    let mut finding = told(&judged.judgement, &case.run().record())?;
     finding.artefacts = vec![trace_file.display().to_string(), case_file.display().to_string()];
     finding.reproduce = format!("redline chaos --case {}", case_file.display());
     Ok(finding)
 }
 
-fn told(judged: &Judged, run: Run<'_>) -> Result<Finding, Error> {
-    let (property, sentence, seq) = match (judged.judgement.violations.first(), &judged.judgement.verdict) {
+/// The first thing that is wrong with this run, with the events up to it.
+///
+/// # Errors
+/// If nothing is wrong.
+pub fn told(judgement: &Judgement, bytes: &[u8]) -> Result<Finding, Error> {
+    let (property, sentence, seq) = match (judgement.violations.first(), &judgement.verdict) {
         (Some(violation), _) => (violation.property, violation.sentence.clone(), violation.seq),
         (None, Verdict::Diverged(divergence)) => ("conformance", divergence.to_string(), divergence.seq),
         (None, Verdict::Conforms | Verdict::Inconclusive(_)) => {
             return Err(Error::Asked("the run does not fail".to_owned()));
         }
     };
-    let bytes = run.record();
-    let steps = steps_before(&bytes, seq)?;
+    let steps = steps_before(bytes, seq)?;
     let mut finding = Finding::new(property, sentence, steps);
     finding.steps_left_out = seq.saturating_sub(finding.steps.len() as u64);
     Ok(finding)

@@ -1,11 +1,14 @@
 //! Reduces a failing case while the same property fails at the same kind of event.
 
-use super::{Desk, Error, file_word, since};
+use super::{Desk, Error, file_word, io_error, since};
 use crate::case::Case;
-use crate::record::Section;
-use crate::shrink::{End, Fingerprint, Limit, Shrunk, Tried, shrink};
+use crate::chaos::Judged;
+use crate::record::{Finding, Section};
+use crate::schedule::Schedule;
+use crate::shrink::{End, Fingerprint, Limit, Reduce, Shrunk, Tried, shrink};
 use crate::verdict::Outcome;
-use std::sync::atomic::Ordering;
+use redline_traces::Initiators;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 /// Reduces the case and records what is left.
@@ -20,31 +23,13 @@ pub fn run(desk: &Desk<'_>, case: Case, limit: Limit) -> Result<Section, Error> 
     };
     let mut section = Section::new("shrink");
     section.figure("fails", format!("{} at an event `{}`", fingerprint.property, fingerprint.event));
-    let before = case.clone();
-    let shrunk = reduce(desk, case, &fingerprint, limit);
-    let smaller = shrunk.case.run().judge(&std::sync::atomic::AtomicBool::new(false));
-    let change = |one: u64, other: u64| format!("{one} -> {other}");
-    let count = |case: &Case| case.plan.injections.len() as u64;
-    section.figure("faults", change(count(&before), count(&shrunk.case)));
-    section.figure(
-        "hosts",
-        change(before.scenario.cluster.nodes.into(), shrunk.case.scenario.cluster.nodes.into()),
-    );
-    section.figure("events", change(judged.totals.events, smaller.totals.events));
-    section.figure("operations", change(judged.totals.operations, smaller.totals.operations));
-    section.figure("simulated ms", change(judged.totals.until.0 / 1000, smaller.totals.until.0 / 1000));
-    section.figure("cases tried", shrunk.tries);
-    let name = format!("shrunk-{}", file_word(&fingerprint.property));
-    let mut finding = super::chaos::record(desk, &shrunk.case, &name)?;
-    let faults = shrunk.case.fault_words();
-    finding.sentence += &if faults.is_empty() {
-        " (without any fault)".to_owned()
-    } else {
-        format!(" ({})", faults.join("; "))
+    let (finding, end) = match case.initiators {
+        Initiators::Guests => reduce_case(desk, &mut section, case, &judged, &fingerprint, limit)?,
+        Initiators::Raw => reduce_choices(desk, &mut section, &case, &fingerprint, limit)?,
     };
     section.findings.push(finding);
     // What was shrunk still fails: a shrunk failure is a failure.
-    (section.outcome, section.summary) = match shrunk.end {
+    (section.outcome, section.summary) = match end {
         End::Minimal => {
             (Outcome::Violated, "no single removal and no simpler size keeps the failure".to_owned())
         }
@@ -55,6 +40,68 @@ pub fn run(desk: &Desk<'_>, case: Case, limit: Limit) -> Result<Section, Error> 
     };
     section.elapsed_ms = since(start);
     Ok(section)
+}
+
+/// Guests: leaves out faults and hosts, shortens times and the workload, and keeps what is left as a case.
+fn reduce_case(
+    desk: &Desk<'_>,
+    section: &mut Section,
+    before: Case,
+    judged: &Judged,
+    fingerprint: &Fingerprint,
+    limit: Limit,
+) -> Result<(Finding, End), Error> {
+    let shrunk = reduce(desk, before.clone(), fingerprint, limit);
+    let smaller = shrunk.case.run().judge(&AtomicBool::new(false));
+    let mut change = |name: &str, one: u64, other: u64| section.figure(name, format!("{one} -> {other}"));
+    change("faults", before.plan.injections.len() as u64, shrunk.case.plan.injections.len() as u64);
+    change("hosts", before.scenario.cluster.nodes.into(), shrunk.case.scenario.cluster.nodes.into());
+    change("events", judged.totals.events, smaller.totals.events);
+    change("operations", judged.totals.operations, smaller.totals.operations);
+    change("simulated ms", judged.totals.until.0 / 1000, smaller.totals.until.0 / 1000);
+    section.figure("cases tried", shrunk.tries);
+    let name = format!("shrunk-{}", file_word(&fingerprint.property));
+    let mut finding = super::chaos::record(desk, &shrunk.case, &name)?;
+    let faults = shrunk.case.fault_words();
+    finding.sentence += &if faults.is_empty() {
+        " (without any fault)".to_owned()
+    } else {
+        format!(" ({})", faults.join("; "))
+    };
+    Ok((finding, shrunk.end))
+}
+
+/// Raw initiators: leaves out single commands and steps, and keeps what is left as a trace.
+fn reduce_choices(
+    desk: &Desk<'_>,
+    section: &mut Section,
+    case: &Case,
+    fingerprint: &Fingerprint,
+    limit: Limit,
+) -> Result<(Finding, End), Error> {
+    let whole = Schedule::of(case);
+    let before = whole.len(0);
+    let mut tries = 0;
+    let shrunk = shrink(whole, fingerprint, limit, |smaller: &Schedule| {
+        tries += 1;
+        desk.tell("shrink", tries, None);
+        if desk.stop.load(Ordering::Relaxed) {
+            return Tried::Stop;
+        }
+        match smaller.judge().fingerprint() {
+            Some(found) => Tried::Failed(found),
+            None => Tried::Passed,
+        }
+    });
+    section.figure("commands and steps", format!("{before} -> {}", shrunk.case.len(0)));
+    section.figure("schedules tried", shrunk.tries);
+    let path = desk.file(&format!("shrunk-{}-story.ndjson", file_word(&fingerprint.property)));
+    shrunk.case.record_to(&path).map_err(io_error(&path))?;
+    let (judgement, bytes) = (shrunk.case.judge(), shrunk.case.record());
+    let mut finding = super::chaos::told(&judgement, &bytes)?;
+    finding.artefacts.push(path.display().to_string());
+    finding.reproduce = format!("redline conform {}", path.display());
+    Ok((finding, shrunk.end))
 }
 
 /// Reduces a case that is known to fail in this way.

@@ -34,7 +34,42 @@ pub fn run<S: FnMut(Micros, &Event)>(
     seed: u64,
     events_min: u32,
     stop: &dyn Fn() -> bool,
+    sink: S,
+) -> Totals {
+    walk(setup, seed, events_min, stop, sink, |_| {})
+}
+
+/// The choices that the walk takes.
+pub fn choices(setup: &Arc<Setup>, seed: u64, events_min: u32) -> Vec<Action> {
+    let mut choices = Vec::new();
+    walk(setup, seed, events_min, &|| false, |_, _| {}, |action| choices.push(action));
+    choices
+}
+
+/// Makes these choices in their order; what is not possible is passed over.
+pub fn follow<S: FnMut(Micros, &Event)>(setup: &Arc<Setup>, choices: &[Action], mut sink: S) {
+    let mut notices = Vec::new();
+    let mut world = World::new(Arc::clone(setup), &mut notices);
+    for (now, choice) in (0..).map(|step| Micros(step * STEP)).zip(choices.iter().map(Some).chain([None])) {
+        for notice in notices.drain(..) {
+            if let Notice::Event(event) = notice {
+                sink(now, &event);
+            }
+        }
+        if let Some(choice) = choice {
+            // Refused: something that it depends on was left out.
+            let _ = world.apply(*choice, &mut notices);
+        }
+    }
+}
+
+fn walk<S: FnMut(Micros, &Event)>(
+    setup: &Arc<Setup>,
+    seed: u64,
+    events_min: u32,
+    stop: &dyn Fn() -> bool,
     mut sink: S,
+    mut taken: impl FnMut(Action),
 ) -> Totals {
     let mut notices = Vec::new();
     let mut world = World::new(Arc::clone(setup), &mut notices);
@@ -68,6 +103,7 @@ pub fn run<S: FnMut(Micros, &Event)>(
         if room && (actions.is_empty() || dice.permille(350)) {
             serial += 1;
             let command = draw(&world, nexus, serial, &mut dice);
+            taken(Action::Command(nexus, command));
             let sent = world.apply(Action::Command(nexus, command), &mut notices);
             debug_assert!(sent.is_ok(), "the connection is up");
             totals.operations += 1;
@@ -76,8 +112,9 @@ pub fn run<S: FnMut(Micros, &Event)>(
             if let (true, Some(kind)) = (is_fault(&action), kind(&action)) {
                 totals.faults[kind] += 1;
             }
-            let taken = world.apply(action, &mut notices);
-            debug_assert!(taken.is_ok(), "{action:?} was offered: {taken:?}");
+            taken(action);
+            let done = world.apply(action, &mut notices);
+            debug_assert!(done.is_ok(), "{action:?} was offered: {done:?}");
         }
     }
     totals.until = Micros(now);
