@@ -35,14 +35,8 @@ impl Target {
         let mut notices = Vec::new();
         self.0.apply(Action::Command(nexus, command), &mut notices).expect("the connection is up");
         self.0.apply(Action::Dispatch(nexus), &mut notices).expect("a command is there");
-        let enabled = Notice::Event(Event::Dispatched {
-            nexus,
-            tag: redline_vocab::Tag(0),
-            disposition: Disposition::Enabled,
-        });
-        let into_task_set = |notice: &Notice| match (notice, &enabled) {
-            (Notice::Event(Event::Dispatched { disposition, .. }), _) => *disposition == Disposition::Enabled,
-            _ => false,
+        let into_task_set = |notice: &Notice| {
+            matches!(notice, Notice::Event(Event::Dispatched { disposition: Disposition::Enabled, .. }))
         };
         if notices.iter().any(into_task_set) {
             self.0.apply(Action::Submit { nexus, nth: 0 }, &mut notices).expect("it waits in the task set");

@@ -24,6 +24,9 @@ const KEPT: usize = 3;
 /// How far the first failure is reduced while the campaign's report is made.
 const REDUCE: Limit = Limit { tries_max: 400 };
 
+/// How far the first failure of raw initiators is reduced to a story.
+const STORY: Limit = Limit { tries_max: 5000 };
+
 /// Which runs.
 #[derive(Clone, Copy, Debug)]
 pub struct Ask {
@@ -266,7 +269,15 @@ fn tell(desk: &Desk<'_>, case: Case, failure: &Judged, limit: Limit) -> Result<F
     let fingerprint = failure.judgement.fingerprint().expect("only failing runs are kept");
     let reduced = super::shrink::reduce(desk, case, &fingerprint, limit).case;
     let name = format!("{}-seed-{}", file_word(&fingerprint.property), reduced.plan.seed);
-    record(desk, &reduced, &name)
+    let mut finding = record(desk, &reduced, &name)?;
+    if reduced.initiators == Initiators::Raw && limit.tries_max > 0 {
+        // The run itself is long; what people read is the fewest commands that do the same.
+        let (story, _) = super::shrink::story(desk, &reduced, &fingerprint, STORY)?;
+        finding.artefacts.splice(0..0, story.artefacts);
+        (finding.sentence, finding.steps, finding.steps_left_out) =
+            (story.sentence, story.steps, story.steps_left_out);
+    }
+    Ok(finding)
 }
 
 /// Writes a failing case with its trace, and tells its end.

@@ -79,10 +79,26 @@ fn reduce_choices(
     fingerprint: &Fingerprint,
     limit: Limit,
 ) -> Result<(Finding, End), Error> {
-    let whole = Schedule::of(case);
-    let before = whole.len(0);
+    let before = Schedule::of(case).len(0);
+    let (mut finding, shrunk) = story(desk, case, fingerprint, limit)?;
+    section.figure("commands and steps", format!("{before} -> {}", shrunk.case.len(0)));
+    section.figure("schedules tried", shrunk.tries);
+    finding.reproduce = format!("redline conform {}", finding.artefacts[0]);
+    Ok((finding, shrunk.end))
+}
+
+/// The fewest commands and steps of raw initiators that fail in this way, as a trace in the run's folder.
+///
+/// # Errors
+/// If the trace cannot be written.
+pub fn story(
+    desk: &Desk<'_>,
+    case: &Case,
+    fingerprint: &Fingerprint,
+    limit: Limit,
+) -> Result<(Finding, Shrunk<Schedule>), Error> {
     let mut tries = 0;
-    let shrunk = shrink(whole, fingerprint, limit, |smaller: &Schedule| {
+    let shrunk = shrink(Schedule::of(case), fingerprint, limit, |smaller: &Schedule| {
         tries += 1;
         desk.tell("shrink", tries, None);
         if desk.stop.load(Ordering::Relaxed) {
@@ -93,15 +109,11 @@ fn reduce_choices(
             None => Tried::Passed,
         }
     });
-    section.figure("commands and steps", format!("{before} -> {}", shrunk.case.len(0)));
-    section.figure("schedules tried", shrunk.tries);
     let path = desk.file(&format!("shrunk-{}-story.ndjson", file_word(&fingerprint.property)));
     shrunk.case.record_to(&path).map_err(io_error(&path))?;
-    let (judgement, bytes) = (shrunk.case.judge(), shrunk.case.record());
-    let mut finding = super::chaos::told(&judgement, &bytes)?;
+    let mut finding = super::chaos::told(&shrunk.case.judge(), &shrunk.case.record())?;
     finding.artefacts.push(path.display().to_string());
-    finding.reproduce = format!("redline conform {}", path.display());
-    Ok((finding, shrunk.end))
+    Ok((finding, shrunk))
 }
 
 /// Reduces a case that is known to fail in this way.
