@@ -1,11 +1,12 @@
 //! Simulated chaos: many runs, each judged while it happens; what failed is kept, reduced and told.
 
-use super::{Desk, Error, file_word, io_error, since};
+use super::{Desk, Error, file_word, io_error, since, worlds_words};
 use crate::case::Case;
 use crate::chaos::{Judged, Options, Summary, campaign};
 use crate::conform::{Judgement, Verdict, words};
 use crate::record::{Finding, STEPS_SHOWN_MAX, Section, Shard, Table};
 use crate::scenario::Scenario;
+use crate::schedule::Schedule;
 use crate::shrink::Limit;
 use crate::situations;
 use crate::verdict::Outcome;
@@ -147,7 +148,6 @@ pub fn initiators_word(initiators: Initiators) -> &'static str {
 
 fn describe(scenario: &Scenario, what: &str, ask: Ask, seed: u64, summary: &Summary) -> Section {
     let mut section = Section::new(what);
-    let judged = summary.judged.max(1);
     section.figure("runs judged to their end", summary.runs - summary.inconclusive);
     section.figure("seeds", format!("{seed} and the {} after it", summary.runs.saturating_sub(1)));
     section.figure("events", summary.events);
@@ -157,15 +157,8 @@ fn describe(scenario: &Scenario, what: &str, ask: Ask, seed: u64, summary: &Summ
     section.figure("operations of the workload", summary.operations);
     section.figure("simulated time", format!("{} s", summary.simulated.0 / 1_000_000));
     section.figure("situations covered", summary.coverage.count());
-    section.figure(
-        "candidate worlds",
-        format!(
-            "{}.{:03} on average, at most {}",
-            summary.worlds_sum / judged,
-            summary.worlds_sum * 1000 / judged % 1000,
-            summary.worlds_largest
-        ),
-    );
+    section
+        .figure("candidate worlds", worlds_words(summary.worlds_sum, summary.judged, summary.worlds_largest));
     if ask.quirks != Quirks::NONE {
         let names: Vec<&str> = ask.quirks.iter().map(|quirk| quirk.name()).collect();
         section.figure("planted bugs", names.join(", "));
@@ -272,7 +265,7 @@ fn tell(desk: &Desk<'_>, case: Case, failure: &Judged, limit: Limit) -> Result<F
     let mut finding = record(desk, &reduced, &name)?;
     if reduced.initiators == Initiators::Raw && limit.tries_max > 0 {
         // The run itself is long; what people read is the fewest commands that do the same.
-        let (story, _) = super::shrink::story(desk, &reduced, &fingerprint, STORY)?;
+        let (story, _) = super::shrink::story(desk, Schedule::of(&reduced), &fingerprint, STORY)?;
         finding.artefacts.splice(0..0, story.artefacts);
         (finding.sentence, finding.steps, finding.steps_left_out) =
             (story.sentence, story.steps, story.steps_left_out);

@@ -3,8 +3,8 @@
 use super::{Desk, Error, file_word, io_error, quirk_options, scenario_word, since};
 use crate::catalogue::{RECOVERY, Relaxation, Shown, relaxation};
 use crate::check::{
-    self, Counterexample, Ending, Limits, Recovery, Report, Subject, Until, Verdict, raw_story_header,
-    recovery_terms, story_header,
+    self, Ending, Limits, Recovery, Report, Subject, Until, Verdict, raw_story_header, recovery_terms,
+    story_header,
 };
 use crate::record::{Finding, Section, Table};
 use crate::replay;
@@ -112,7 +112,7 @@ fn reservations(
     );
     for one in &report.counterexamples {
         let header = raw_story_header(scenario, ask.design, instance.nexuses);
-        let story = model.story(&choices(one));
+        let story = model.story(&choices(&one.steps));
         section.findings.push(finding(desk, scenario, &header, one.property, &one.steps, story)?);
     }
     Ok(section)
@@ -124,7 +124,7 @@ fn cluster(desk: &Desk<'_>, scenario: &Scenario, bounds: Bounds, ask: Ask) -> Re
     section.figure("bounds", bounds_words(bounds));
     for one in &report.counterexamples {
         let header = story_header(scenario, ask.design, bounds.nodes, model.nexuses());
-        let story = model.story(&choices(one));
+        let story = model.story(&choices(&one.steps));
         section.findings.push(finding(desk, scenario, &header, one.property, &one.steps, story)?);
     }
     Ok(section)
@@ -160,8 +160,7 @@ fn recovery(desk: &Desk<'_>, scenario: &Scenario, bounds: Bounds, ask: Ask) -> R
     section.judged("fabric/progress", outcome, format!("{} states", found.states));
     if let (Outcome::Violated, Some(path)) = (outcome, &found.path) {
         let header = story_header(scenario, ask.design, bounds.nodes, model.nexuses());
-        let choices: Vec<_> = path.iter().flat_map(|step| step.choices.clone()).collect();
-        let mut one = finding(desk, scenario, &header, "fabric/progress", path, model.story(&choices))?;
+        let mut one = finding(desk, scenario, &header, "fabric/progress", path, model.story(&choices(path)))?;
         one.sentence = "after these steps no node can own the disk again without another fault".to_owned();
         section.findings.push(one);
     }
@@ -179,8 +178,9 @@ fn recovery_outcome(found: &Recovery) -> Outcome {
     }
 }
 
-fn choices(one: &Counterexample) -> Vec<(Action, u8)> {
-    one.steps.iter().flat_map(|step| step.choices.clone()).collect()
+/// The choices of all steps, in their order.
+fn choices(steps: &[check::Step]) -> Vec<(Action, u8)> {
+    steps.iter().flat_map(|step| step.choices.clone()).collect()
 }
 
 fn finding(
@@ -358,14 +358,14 @@ pub fn canary(
         Shown::Cluster(bounds) => {
             let model = model(scenario, bounds, design);
             let (section, report) = explore(desk, &format!("canary {}", row.name()), &model, limits)?;
-            let story = report.counterexamples.first().and_then(|one| model.story(&choices(one)));
+            let story = report.counterexamples.first().and_then(|one| model.story(&choices(&one.steps)));
             (section, report, story_header(scenario, design, bounds.nodes, model.nexuses()), story)
         }
         Shown::Reservations(name) => {
             let instance = instance(name)?;
             let model = Reservations::new(instance, design, Readings::OurTarget);
             let (section, report) = explore(desk, &format!("canary {}", row.name()), &model, limits)?;
-            let story = report.counterexamples.first().and_then(|one| model.story(&choices(one)));
+            let story = report.counterexamples.first().and_then(|one| model.story(&choices(&one.steps)));
             (section, report, raw_story_header(scenario, design, instance.nexuses), story)
         }
         Shown::Stuck(_) | Shown::ConformanceOnly => return Ok(None),

@@ -1,6 +1,6 @@
 //! Judges a recorded trace.
 
-use super::{Desk, Error, since};
+use super::{Desk, Error, since, worlds_words};
 use crate::chaos::STATES_MAX;
 use crate::conform::{self, Judgement, Options, Verdict, words};
 use crate::record::{Finding, STEPS_SHOWN_MAX, Section, Table};
@@ -32,15 +32,7 @@ pub fn run(desk: &Desk<'_>, path: &Path, owner_within: Option<Micros>) -> Result
     section.figure("trace", &file);
     section.figure("events judged by the model", judged);
     let worlds = judgement.statistics;
-    section.figure(
-        "candidate worlds",
-        format!(
-            "{}.{:03} on average, at most {}",
-            worlds.worlds_sum / judged.max(1),
-            worlds.worlds_sum * 1000 / judged.max(1) % 1000,
-            worlds.worlds_largest
-        ),
-    );
+    section.figure("candidate worlds", worlds_words(worlds.worlds_sum, judged, worlds.worlds_largest));
     section.figure("situations covered", judgement.coverage.count());
     section.tables.push(Table {
         title: "premises met".to_owned(),

@@ -124,6 +124,12 @@ fn quirk_options(quirks: Quirks) -> String {
     quirks.iter().map(|quirk| format!(" --quirk {}", quirk.name())).collect()
 }
 
+/// How many candidate worlds the judged events left: on average, and at most.
+fn worlds_words(sum: u64, judged: u64, largest: u64) -> String {
+    let judged = judged.max(1);
+    format!("{}.{:03} on average, at most {largest}", sum / judged, sum * 1000 / judged % 1000)
+}
+
 /// Milliseconds since then.
 fn since(start: Instant) -> u64 {
     u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX)

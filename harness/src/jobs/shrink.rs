@@ -79,8 +79,9 @@ fn reduce_choices(
     fingerprint: &Fingerprint,
     limit: Limit,
 ) -> Result<(Finding, End), Error> {
-    let before = Schedule::of(case).len(0);
-    let (mut finding, shrunk) = story(desk, case, fingerprint, limit)?;
+    let whole = Schedule::of(case);
+    let before = whole.len(0);
+    let (mut finding, shrunk) = story(desk, whole, fingerprint, limit)?;
     section.figure("commands and steps", format!("{before} -> {}", shrunk.case.len(0)));
     section.figure("schedules tried", shrunk.tries);
     finding.reproduce = format!("redline conform {}", finding.artefacts[0]);
@@ -93,12 +94,12 @@ fn reduce_choices(
 /// If the trace cannot be written.
 pub fn story(
     desk: &Desk<'_>,
-    case: &Case,
+    whole: Schedule,
     fingerprint: &Fingerprint,
     limit: Limit,
 ) -> Result<(Finding, Shrunk<Schedule>), Error> {
     let mut tries = 0;
-    let shrunk = shrink(Schedule::of(case), fingerprint, limit, |smaller: &Schedule| {
+    let shrunk = shrink(whole, fingerprint, limit, |smaller: &Schedule| {
         tries += 1;
         desk.tell("shrink", tries, None);
         if desk.stop.load(Ordering::Relaxed) {
