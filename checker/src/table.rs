@@ -1,0 +1,338 @@
+//! The set of fingerprints: open addressing, shared by all threads without locks.
+//!
+//! The idea: a fingerprint's upper bits choose one of [`SEGMENTS`] segments and, in it, the slot where probing begins. The
+//! slots are one array of atomic words; zero is empty, and a slot that was taken never changes again. Segments grow one
+//! by one, so that growing needs hardly more memory than the new size, and since the first slot is a monotone function of
+//! the fingerprint the old slots are read and the new ones written front to back.
+//!
+//! Growing needs exclusive access; threads therefore reserve room before they insert, and stop when there is none.
+
+use crate::fingerprint::Fingerprint;
+use memmap2::MmapMut;
+use std::{
+    io,
+    marker::PhantomData,
+    sync::atomic::{AtomicU64, AtomicUsize, Ordering},
+};
+
+/// How many parts of equal size there are.
+const SEGMENTS: usize = 64;
+/// Slots of a segment to begin with.
+const SLOTS_MIN: usize = 256;
+/// A table of fewer bytes is small: memory does not matter, copying does.
+const SMALL: u64 = 64 << 20;
+/// Share of the slots of a small table that may be taken before it grows. Each probe that finds another fingerprint costs a
+/// misprediction: at 0.75 a search takes a third longer than at 0.4.
+const LOAD_SMALL: f64 = 0.4;
+/// The same for any other table.
+const LOAD: f64 = 0.7;
+/// The same when it cannot grow.
+const LOAD_TIGHT: f64 = 0.93;
+
+/// Something with a cache line (or the two that are fetched together) of its own.
+#[repr(align(128))]
+pub struct Alone<T>(pub T);
+
+/// A set of fingerprints.
+pub struct Table<F> {
+    segments: Vec<Segment>,
+    /// Slots of each segment.
+    slots: usize,
+    /// Fingerprints in the table and room that is reserved. On a cache line of its own: all threads read its neighbours all
+    /// the time.
+    taken: Alone<AtomicUsize>,
+    /// How much may be reserved.
+    limit: usize,
+    width: PhantomData<F>,
+}
+
+impl<F: Fingerprint> Table<F> {
+    /// An empty table.
+    ///
+    /// # Errors
+    /// If the system gives no memory.
+    pub fn new() -> io::Result<Table<F>> {
+        let slots = SLOTS_MIN;
+        let segments = (0..SEGMENTS).map(|_| Segment::new(slots * F::WORDS)).collect::<io::Result<_>>()?;
+        Ok(Table { segments, slots, taken: Alone(AtomicUsize::new(0)), limit: limit(slots, LOAD_SMALL), width: PhantomData })
+    }
+
+    /// How many fingerprints it holds, when nobody is inserting.
+    pub fn len(&self) -> u64 {
+        self.taken.0.load(Ordering::Relaxed) as u64
+    }
+
+    /// Memory, in bytes.
+    pub fn bytes(&self) -> u64 {
+        bytes::<F>(self.slots)
+    }
+
+    /// Share of the slots that are taken, 0 to 1.
+    pub fn load(&self) -> f64 {
+        self.len() as f64 / (self.slots * SEGMENTS) as f64
+    }
+
+    /// Reserves room for so many; `false` if the table has to grow first.
+    #[inline]
+    pub fn reserve(&self, room: usize) -> bool {
+        let fits = self.taken.0.fetch_add(room, Ordering::Relaxed) + room <= self.limit;
+        if !fits {
+            self.unreserve(room);
+        }
+        fits
+    }
+
+    /// Gives back reserved room that was not needed.
+    #[inline]
+    pub fn unreserve(&self, room: usize) {
+        self.taken.0.fetch_sub(room, Ordering::Relaxed);
+    }
+
+    /// Asks for the memory that [`Table::insert`] will look at first.
+    #[inline]
+    pub fn prefetch(&self, fingerprint: F) {
+        let (segment, slot) = self.place(fingerprint);
+        self.segments[segment].prefetch(slot * F::WORDS);
+    }
+
+    /// Whether the fingerprint is new. Room must have been reserved. Of several threads that insert the same one at the
+    /// same time, exactly one is told that it is new.
+    #[inline]
+    pub fn insert(&self, fingerprint: F) -> bool {
+        let (segment, slot) = self.place(fingerprint);
+        insert(self.segments[segment].words(), slot, self.slots, fingerprint)
+    }
+
+    /// Whether the fingerprint is there.
+    #[cfg(test)]
+    pub fn contains(&self, fingerprint: F) -> bool {
+        let (segment, mut slot) = self.place(fingerprint);
+        let words = self.segments[segment].words();
+        loop {
+            match words[slot * F::WORDS].load(Ordering::Acquire) {
+                0 => return false,
+                lead if lead == fingerprint.lead()
+                    && (F::WORDS == 1 || words[slot * 2 + 1].load(Ordering::Acquire) == fingerprint.tail()) =>
+                {
+                    return true;
+                }
+                _ => slot = if slot + 1 == self.slots { 0 } else { slot + 1 },
+            }
+        }
+    }
+
+    /// Makes room for at least `room` more within `bytes_max` bytes, with so many threads. `false` if that is not possible.
+    ///
+    /// # Errors
+    /// If the system gives no memory.
+    pub fn grow(&mut self, room: usize, bytes_max: u64, threads: usize) -> io::Result<bool> {
+        let needed = self.taken.0.load(Ordering::Relaxed) + room;
+        let load = |slots| if bytes::<F>(slots) < SMALL { LOAD_SMALL } else { LOAD };
+        let mut slots = self.slots * if self.bytes() < SMALL { 4 } else { 2 };
+        while limit(slots, load(slots)) < needed {
+            slots *= 2;
+        }
+        if bytes::<F>(slots) > bytes_max {
+            let most = bytes_max as usize / (8 * F::WORDS * SEGMENTS);
+            // Less than a tenth more is not worth the copying.
+            slots = if most > self.slots + self.slots / 10 { most } else { self.slots };
+        }
+        if slots > self.slots {
+            self.resize(slots, threads)?;
+        }
+        self.limit = limit(slots, load(slots));
+        if self.limit < needed {
+            self.limit = limit(slots, LOAD_TIGHT);
+        }
+        Ok(self.limit >= needed)
+    }
+
+    fn resize(&mut self, slots: usize, threads: usize) -> io::Result<()> {
+        let old = self.slots;
+        let small = bytes::<F>(slots) < 4 << 20;
+        let share = if small { SEGMENTS } else { SEGMENTS.div_ceil(threads) };
+        std::thread::scope(|scope| {
+            let helpers: Vec<_> = self
+                .segments
+                .chunks_mut(share)
+                .map(|part| {
+                    let mut work = move || part.iter_mut().try_for_each(|one| regrow::<F>(one, old, slots));
+                    if small { Err(work()) } else { Ok(scope.spawn(work)) }
+                })
+                .collect();
+            helpers.into_iter().try_for_each(|helper| match helper {
+                Ok(thread) => thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)),
+                Err(done) => done,
+            })
+        })?;
+        self.slots = slots;
+        Ok(())
+    }
+
+    #[inline]
+    fn place(&self, fingerprint: F) -> (usize, usize) {
+        place(fingerprint.lead(), self.slots)
+    }
+}
+
+fn bytes<F: Fingerprint>(slots: usize) -> u64 {
+    (slots * SEGMENTS * 8 * F::WORDS) as u64
+}
+
+fn limit(slots: usize, load: f64) -> usize {
+    // Segments fill evenly but for chance: six deviations of the largest stay free.
+    let mean = slots as f64 * load;
+    ((mean - 6.0 * mean.sqrt()).max(mean * 0.5) * SEGMENTS as f64) as usize
+}
+
+/// Segment and first slot: a monotone function of the word.
+#[inline]
+fn place(lead: u64, slots: usize) -> (usize, usize) {
+    let segment = lead >> (64 - SEGMENTS.trailing_zeros());
+    let within = lead << SEGMENTS.trailing_zeros();
+    let slot = (u128::from(within) * slots as u128) >> 64;
+    (segment as usize, slot as usize)
+}
+
+#[inline]
+fn insert<F: Fingerprint>(words: &[AtomicU64], mut slot: usize, slots: usize, fingerprint: F) -> bool {
+    loop {
+        let at = slot * F::WORDS;
+        let mut found = words[at].load(Ordering::Relaxed);
+        if found == 0 {
+            match words[at].compare_exchange(0, fingerprint.lead(), Ordering::Relaxed, Ordering::Relaxed) {
+                Ok(_) => {
+                    if F::WORDS == 2 {
+                        words[at + 1].store(fingerprint.tail(), Ordering::Relaxed);
+                    }
+                    return true;
+                }
+                Err(other) => found = other,
+            }
+        }
+        if found == fingerprint.lead() && (F::WORDS == 1 || tail(&words[at + 1]) == fingerprint.tail()) {
+            return false;
+        }
+        slot = if slot + 1 == slots { 0 } else { slot + 1 };
+    }
+}
+
+/// The second word of a slot that another thread may just have taken.
+#[inline]
+fn tail(word: &AtomicU64) -> u64 {
+    loop {
+        let tail = word.load(Ordering::Relaxed);
+        if tail != 0 {
+            return tail;
+        }
+        std::hint::spin_loop();
+    }
+}
+
+fn regrow<F: Fingerprint>(segment: &mut Segment, old: usize, slots: usize) -> io::Result<()> {
+    let grown = Segment::new(slots * F::WORDS)?;
+    let (from, to) = (segment.words(), grown.words());
+    for slot in 0..old {
+        let lead = from[slot * F::WORDS].load(Ordering::Relaxed);
+        if lead != 0 {
+            let tail = if F::WORDS == 2 { from[slot * 2 + 1].load(Ordering::Relaxed) } else { 0 };
+            insert(to, place(lead, slots).1, slots, F::from_words(lead, tail));
+        }
+    }
+    *segment = grown;
+    Ok(())
+}
+
+/// Zeroed words straight from the system, in huge pages where it has them: a table is accessed at random, and with small
+/// pages every access would also miss the address cache.
+struct Segment {
+    map: MmapMut,
+    len: usize,
+}
+
+impl Segment {
+    fn new(len: usize) -> io::Result<Segment> {
+        let map = MmapMut::map_anon(len * 8)?;
+        #[cfg(target_os = "linux")]
+        if len * 8 >= 2 << 20 {
+            // Advice: without huge pages everything is right, only slower.
+            let _ = map.advise(memmap2::Advice::HugePage);
+        }
+        Ok(Segment { map, len })
+    }
+
+    #[inline]
+    #[allow(unsafe_code)]
+    fn words(&self) -> &[AtomicU64] {
+        // SAFETY: the mapping is page-aligned, zeroed, at least `len * 8` bytes long, lives as long as `self`, and is
+        // accessed in no other way than through this function; every bit pattern is a valid `AtomicU64`.
+        unsafe { std::slice::from_raw_parts(self.map.as_ptr().cast::<AtomicU64>(), self.len) }
+    }
+
+    #[inline]
+    #[allow(unsafe_code)]
+    fn prefetch(&self, at: usize) {
+        #[cfg(target_arch = "x86_64")]
+        // SAFETY: a prefetch has no effect that a program can see, whatever the address; this one is in the mapping.
+        unsafe {
+            use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+            _mm_prefetch::<_MM_HINT_T0>(std::ptr::from_ref(&self.words()[at]).cast());
+        }
+        #[cfg(not(target_arch = "x86_64"))]
+        let _ = at;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    fn fill<F: Fingerprint>(values: &[u64], threads: usize) -> (Table<F>, usize) {
+        let mut table = Table::<F>::new().expect("memory");
+        let mut fresh = 0;
+        for part in values.chunks(1000) {
+            if !table.reserve(part.len() * threads) {
+                assert!(table.grow(part.len() * threads, u64::MAX, threads).expect("memory"));
+                assert!(table.reserve(part.len() * threads));
+            }
+            let new: usize = std::thread::scope(|scope| {
+                let table = &table;
+                let insert = || part.iter().filter(|value| table.insert(F::of(*value))).count();
+                let helpers: Vec<_> = (0..threads).map(|_| scope.spawn(insert)).collect();
+                helpers.into_iter().map(|helper| helper.join().expect("no panic")).sum()
+            });
+            table.unreserve(part.len() * threads - new);
+            fresh += new;
+        }
+        (table, fresh)
+    }
+
+    #[test]
+    fn each_fingerprint_is_new_once_whatever_the_threads() {
+        let values: Vec<u64> = (0..200_000u64).map(|n| n * 7919 % 90_001).collect();
+        let distinct = values.iter().collect::<BTreeSet<_>>().len();
+        for threads in [1, 4] {
+            let (narrow, fresh) = fill::<u64>(&values, threads);
+            assert_eq!((fresh, narrow.len()), (distinct, distinct as u64));
+            let (wide, fresh) = fill::<u128>(&values, threads);
+            assert_eq!((fresh, wide.len()), (distinct, distinct as u64));
+            assert!(values.iter().all(|value| narrow.contains(u64::of(value)) && wide.contains(u128::of(value))));
+            assert!(!narrow.contains(u64::of(&90_001u64)) && !wide.contains(u128::of(&90_001u64)));
+        }
+    }
+
+    #[test]
+    fn a_table_that_may_not_grow_fills_up_and_then_says_so() {
+        let mut table = Table::<u64>::new().expect("memory");
+        let bytes = table.bytes();
+        let mut inserted = 0u64;
+        while table.reserve(1) || table.grow(1, bytes, 1).expect("memory") && table.reserve(1) {
+            assert!(table.insert(u64::of(&inserted)));
+            inserted += 1;
+        }
+        assert_eq!((table.len(), table.bytes()), (inserted, bytes));
+        assert!(table.load() > 0.5, "{}", table.load());
+        assert!((0..inserted).all(|value| table.contains(u64::of(&value))));
+    }
+}
