@@ -11,16 +11,10 @@ mod stateright_twophase;
 #[path = "../models/twophase.rs"]
 mod twophase;
 
-use redline_checker::{Check, Fingerprint, Limits, Report, Until, collision_odds};
+use redline_checker::{Check, Counterexample, Fingerprint, Limits, Report, Until, collision_odds};
 use stateright::{Checker, Model};
 use std::{
-    fs,
-    hash::Hash,
-    hint::black_box,
-    path::Path,
-    process::Command,
-    sync::atomic::AtomicBool,
-    time::Instant,
+    fs, hash::Hash, hint::black_box, path::Path, process::Command, sync::atomic::AtomicBool, time::Instant,
 };
 use twophase::{KINDS, State, Step, TwoPhase};
 
@@ -55,12 +49,21 @@ fn main() {
 
 /// The model code of stateright's own example.
 fn unmodified() {
-    let cases = [("case-ceiling", 1), ("case-plain", 1), ("case-stateright", 1), ("case-plain", 2), ("case-stateright", 2)];
+    let cases = [
+        ("case-ceiling", 1),
+        ("case-plain", 1),
+        ("case-stateright", 1),
+        ("case-plain", 2),
+        ("case-stateright", 2),
+    ];
     let medians = turns(8, &cases);
     println!("\nTwo-phase commit as stateright's example has it, N = 8, 1,745,408 states\n");
-    println!("| what | threads | seconds | unique/s | against the ceiling | against stateright BFS, 1 thread |");
+    println!(
+        "| what | threads | seconds | unique/s | against the ceiling | against stateright BFS, 1 thread |"
+    );
     println!("|---|---|---|---|---|---|");
-    let names = ["model code and hash, no table (ceiling)", "redline", "stateright BFS", "redline", "stateright BFS"];
+    let names =
+        ["model code and hash, no table (ceiling)", "redline", "stateright BFS", "redline", "stateright BFS"];
     for ((name, (_, threads)), sample) in names.into_iter().zip(cases).zip(&medians) {
         println!(
             "| {name} | {threads} | {:.2} | {:.0} k | {:.0} % | {:.1} |",
@@ -85,9 +88,19 @@ fn packed() {
     ];
     let medians = turns(9, &cases);
     println!("\nTwo-phase commit packed into 64 bytes, N = 9, 10,340,352 states, 123,558,402 generated\n");
-    println!("| what | threads | seconds | unique/s | against bare, same threads | against itself, 1 thread | peak memory |");
+    println!(
+        "| what | threads | seconds | unique/s | against bare, same threads | against itself, 1 thread | peak memory |"
+    );
     println!("|---|---|---|---|---|---|---|");
-    let names = ["bare loop", "redline, packed", "bare loop", "redline, packed", "redline, plain", "redline, packed, 128-bit fingerprints", "stateright BFS"];
+    let names = [
+        "bare loop",
+        "redline, packed",
+        "bare loop",
+        "redline, packed",
+        "redline, plain",
+        "redline, packed, 128-bit fingerprints",
+        "stateright BFS",
+    ];
     for (at, ((name, (_, threads)), sample)) in names.into_iter().zip(cases).zip(&medians).enumerate() {
         let bare = if threads == 1 { 0 } else { 2 };
         let itself = if at == 2 || at == 3 { at - 2 } else { at };
@@ -109,7 +122,11 @@ fn strangers() {
     println!("|---|---|---|---|");
     let ours = turns(8, &[("case-packed-8", 1), ("case-plain", 1)]);
     let row = |name: &str, seconds: f64| {
-        println!("| {name} | {seconds:.2} | {:.0} k | {:.1} x |", 1_745.408 / seconds, seconds / ours[0].seconds);
+        println!(
+            "| {name} | {seconds:.2} | {:.0} k | {:.1} x |",
+            1_745.408 / seconds,
+            seconds / ours[0].seconds
+        );
     };
     row("redline, packed", ours[0].seconds);
     row("redline, stateright's model code", ours[1].seconds);
@@ -125,9 +142,13 @@ fn strangers() {
                 let output = command.output().expect("it was built");
                 let seconds = started.elapsed().as_secs_f64();
                 let text = String::from_utf8_lossy(&output.stdout).into_owned();
-                let digits: String = text.chars().filter(|c| c.is_ascii_digit() || c.is_whitespace()).collect();
+                let digits: String =
+                    text.chars().filter(|c| c.is_ascii_digit() || c.is_whitespace()).collect();
                 // Spin prints large numbers in exponential form, so that its count is matched by its first digits.
-                assert!(digits.contains("1745408") || text.contains("1.7454"), "{name} found other states: {text}");
+                assert!(
+                    digits.contains("1745408") || text.contains("1.7454"),
+                    "{name} found other states: {text}"
+                );
                 seconds
             })
             .collect();
@@ -142,7 +163,8 @@ fn largest(count: u32) {
     println!("\nTwo-phase commit in 8 bytes, N = {count}, {states} states, 2 threads, once\n");
     println!("| what | seconds | unique/s | against bare | peak memory | odds of a collision |");
     println!("|---|---|---|---|---|---|");
-    let samples: Vec<Sample> = ["case-bare-8", "case-packed-8"].iter().map(|case| child(case, count, 2)).collect();
+    let samples: Vec<Sample> =
+        ["case-bare-8", "case-packed-8"].iter().map(|case| child(case, count, 2)).collect();
     for (name, sample) in ["bare loop", "redline, packed"].iter().zip(&samples) {
         assert_eq!(sample.unique, states, "{name}");
         println!(
@@ -192,7 +214,8 @@ fn child(case: &str, count: u32, threads: usize) -> Sample {
 
 fn measure(case: &str, count: u32, threads: usize) {
     let limits = Limits { until: Until::Exhausted, ..Limits::threads(threads) };
-    let unique_and_generated = |report: &Report<State<8>, Step>| (report.unique, report.generated);
+    let unique_and_generated =
+        |report: &Report<Counterexample<State<8>, Step>>| (report.unique, report.generated);
     let never = AtomicBool::new(false);
     // Large enough, and as small as that: what the loop's author would choose.
     let log2 = (TwoPhase::<1> { count }.states() as f64 * 1.4).log2().ceil() as u32;
@@ -303,8 +326,17 @@ fn build_spin(dir: &Path) -> Option<Command> {
 fn build_rumur(dir: &Path) -> Option<Command> {
     fs::write(dir.join("twophase.m"), peer("twophase.m").replace("const N: 5;", "const N: 8;")).ok()?;
     let translate = [
-        "--deadlock-detection", "off", "--symmetry-reduction", "off", "--threads", "1", "--counterexample-trace", "off",
-        "-o", "m.c", "twophase.m",
+        "--deadlock-detection",
+        "off",
+        "--symmetry-reduction",
+        "off",
+        "--threads",
+        "1",
+        "--counterexample-trace",
+        "off",
+        "-o",
+        "m.c",
+        "twophase.m",
     ];
     let compile = ["-O3", "-march=native", "-mcx16", "m.c", "-o", "m", "-lpthread"];
     (runs(dir, "rumur", &translate) && runs(dir, "gcc", &compile)).then(|| {

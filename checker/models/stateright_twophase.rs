@@ -4,7 +4,15 @@
 mod example {
     include!("../third_party/stateright-0.31.0/2pc.rs");
 
-    pub fn model(count: usize) -> impl Model<State = impl Hash + Eq + Clone + Send + Sync + 'static, Action = impl Send + Sync + Clone + PartialEq + std::fmt::Debug + 'static> + Send + Sync + Clone + 'static {
+    pub fn model(
+        count: usize,
+    ) -> impl Model<
+        State = impl Hash + Eq + Clone + Send + Sync + 'static,
+        Action = impl Send + Sync + Clone + PartialEq + std::fmt::Debug + 'static,
+    > + Send
+    + Sync
+    + Clone
+    + 'static {
         TwoPhaseSys { rms: 0..count }
     }
 }

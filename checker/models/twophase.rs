@@ -18,8 +18,15 @@ const COMMITTED: u64 = 2;
 const ABORTED: u64 = 3;
 
 /// Names of the kinds of actions.
-pub const KINDS: [&str; 7] =
-    ["TmCommit", "TmAbort", "TmRcvPrepared", "RmPrepare", "RmChooseToAbort", "RmRcvCommitMsg", "RmRcvAbortMsg"];
+pub const KINDS: [&str; 7] = [
+    "TmCommit",
+    "TmAbort",
+    "TmRcvPrepared",
+    "RmPrepare",
+    "RmChooseToAbort",
+    "RmRcvCommitMsg",
+    "RmRcvAbortMsg",
+];
 
 #[inline]
 fn rm(state: u64, at: u32) -> u64 {

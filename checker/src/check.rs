@@ -9,7 +9,7 @@ use crate::{
     packed::{Packed, Packing},
     path,
     report::{Counterexample, Ending, Error, Fired, Limits, Progress, Report, Witness},
-    search::{self, Found, Outcome, Plan},
+    search::{self, Outcome, Plan},
     simulate::{self, Walked, Walks},
     space::{Canonical, Plain, Space, Subject},
 };
@@ -38,7 +38,7 @@ use std::{hash::Hash, path::PathBuf, sync::atomic::AtomicBool, time::Instant};
 ///
 /// let report = Check::new(&Clock).leads_to("returns", |_, s| *s == 5, |_, s| *s == 0).run(Limits::threads(2))?;
 /// assert_eq!(report.verdict(), Verdict::Holds);
-/// assert_eq!((report.unique, report.depth()), (10, 10));
+/// assert_eq!((report.unique, report.depth), (10, 10));
 /// # Ok::<(), redline_checker::Error>(())
 /// ```
 pub struct Check<'m, M: Model> {
@@ -51,6 +51,9 @@ pub struct Check<'m, M: Model> {
     spill_dir: PathBuf,
     checkpoints: Option<Checkpoints>,
 }
+
+/// The report of a model's check.
+pub type Explored<M> = Report<Counterexample<<M as Model>::State, <M as Model>::Action>>;
 
 /// Called now and then with where the search is.
 pub type Watch<'w> = &'w mut dyn FnMut(Progress);
@@ -162,7 +165,7 @@ where
     ///
     /// # Errors
     /// See [`Error`].
-    pub fn run(&self, limits: Limits) -> Result<Report<M::State, M::Action>, Error> {
+    pub fn run(&self, limits: Limits) -> Result<Explored<M>, Error> {
         self.run_watched(limits, &AtomicBool::new(false), &mut |_| {})
     }
 
@@ -175,7 +178,7 @@ where
         limits: Limits,
         stop: &AtomicBool,
         watch: Watch<'_>,
-    ) -> Result<Report<M::State, M::Action>, Error> {
+    ) -> Result<Explored<M>, Error> {
         self.explore(&Plain(self.subject()), limits, stop, watch)
     }
 
@@ -188,7 +191,7 @@ where
         limits: Limits,
         stop: &AtomicBool,
         watch: Watch<'_>,
-    ) -> Result<Report<M::State, M::Action>, Error>
+    ) -> Result<Explored<M>, Error>
     where
         M: Packed,
     {
@@ -204,7 +207,7 @@ where
         limits: Limits,
         stop: &AtomicBool,
         watch: Watch<'_>,
-    ) -> Result<Report<M::State, M::Action>, Error>
+    ) -> Result<Explored<M>, Error>
     where
         M::State: Serialize + DeserializeOwned,
     {
@@ -217,7 +220,7 @@ where
         limits: Limits,
         stop: &AtomicBool,
         watch: Watch<'_>,
-    ) -> Result<Report<M::State, M::Action>, Error> {
+    ) -> Result<Explored<M>, Error> {
         let plan = Plan {
             limits,
             stop,
@@ -242,12 +245,13 @@ where
         space: &S,
         plan: &Plan<'_>,
         watch: Watch<'_>,
-    ) -> Result<Report<M::State, M::Action>, Error> {
+    ) -> Result<Explored<M>, Error> {
         let fair = self.fair_kinds()?;
         let Outcome { tally, unique, mut ending, memory } = search::search::<S, F>(space, plan, watch)?;
-        let mut counterexamples = search::guard(|| self.of_states(space, &tally.found, plan))??;
+        let mut counterexamples = search::guard(|| self.of_states::<S, F>(space, &tally.found, plan))??;
         let mut unjudged = Vec::new();
-        let liveness: Vec<usize> = (0..self.claims.len()).filter(|at| self.claims[*at].is_liveness()).collect();
+        let liveness: Vec<usize> =
+            (0..self.claims.len()).filter(|at| self.claims[*at].is_liveness()).collect();
         if ending != Ending::Exhausted {
             unjudged = liveness.iter().map(|at| self.claims[*at].name).collect();
         } else if !liveness.is_empty() {
@@ -260,8 +264,8 @@ where
             }
         }
         counterexamples.sort_by_key(|one| one.path.steps.len());
-        let witness = |(claim, found): (&Claim<M>, &Option<Found<F>>)| {
-            let steps = found.as_ref().map(|found| found.level as usize - 1);
+        let witness = |(claim, found): (&Claim<M>, &Option<u64>)| {
+            let steps = found.map(|level| level as usize - 1);
             claim.is_premise().then_some(Witness { name: claim.name, steps })
         };
         Ok(Report {
@@ -271,9 +275,16 @@ where
             ending,
             bits: 64 * F::WORDS as u32,
             memory,
-            fired: self.kinds.names.iter().zip(tally.fired).map(|(kind, count)| Fired { kind, count }).collect(),
+            fired: self
+                .kinds
+                .names
+                .iter()
+                .zip(tally.fired)
+                .map(|(kind, count)| Fired { kind, count })
+                .collect(),
             witnesses: self.claims.iter().zip(&tally.found).filter_map(witness).collect(),
             claims: self.claims.iter().filter(|claim| !claim.is_premise()).map(|claim| claim.name).collect(),
+            depth: tally.levels.len() as u64,
             levels: tally.levels,
             unjudged,
             counterexamples,
@@ -292,19 +303,18 @@ where
     fn of_states<S: Space<Model = M>, F: Fingerprint>(
         &self,
         space: &S,
-        found: &[Option<Found<F>>],
+        found: &[Option<u64>],
         plan: &Plan<'_>,
     ) -> Result<Vec<Counterexample<M::State, M::Action>>, Error> {
-        let violated: Vec<_> = self
-            .claims
+        let violated: Vec<(usize, u64)> = found
             .iter()
-            .zip(found)
-            .filter(|(claim, _)| !claim.is_premise())
-            .filter_map(|(claim, found)| Some((claim, (*found)?)))
+            .enumerate()
+            .filter(|(at, _)| !self.claims[*at].is_premise())
+            .filter_map(|(at, level)| Some((at, (*level)?)))
             .collect();
-        let places: Vec<Found<F>> = violated.iter().map(|(_, found)| *found).collect();
-        let trails = path::trails(space, &places, plan)?;
-        let shown = violated.iter().zip(trails).map(|((claim, _), trail)| {
+        let trails = path::trails::<S, F>(space, &violated, plan)?;
+        let shown = violated.iter().zip(trails).map(|((at, _), trail)| {
+            let claim = &self.claims[*at];
             let mut path = path::walk(space, &trail)?;
             if let Says::AlwaysStep(holds) = claim.says {
                 path = path::extend(self.model, path, holds)?;

@@ -8,7 +8,7 @@ use crate::{
     fingerprint::Fingerprint,
     frontier::{Budget, Level, Spill, keep},
     report::Error,
-    search::{Found, Plan, Tally},
+    search::{Plan, Tally},
     space::Space,
     table::Table,
 };
@@ -47,21 +47,13 @@ struct Manifest {
     levels: Vec<u64>,
     generated: u64,
     fired: Vec<u64>,
-    found: Vec<Option<Place>>,
+    found: Vec<Option<u64>>,
     seen: u64,
     /// Sum of all words of the fingerprints, modulo 2⁶⁴.
     seen_sum: u64,
     frontier: String,
     frontier_xxh3: u64,
     elapsed_ms: u64,
-}
-
-#[derive(Serialize, Deserialize)]
-struct Place {
-    level: u64,
-    lead: u64,
-    tail: u64,
-    nth: Option<u32>,
 }
 
 /// Writes checkpoints.
@@ -87,7 +79,7 @@ pub struct Resumed<S: Space, F> {
     /// What waits.
     pub level: Level<S>,
     /// What was counted.
-    pub tally: Tally<F>,
+    pub tally: Tally,
     /// Writes on.
     pub recorder: Recorder,
 }
@@ -116,7 +108,13 @@ impl Recorder {
         Recorder::on(checkpoints, File::create(checkpoints.dir.join("seen.log"))?, words, 0, 0)
     }
 
-    fn on(checkpoints: &Checkpoints, file: File, per_fingerprint: usize, words: u64, sum: u64) -> io::Result<Recorder> {
+    fn on(
+        checkpoints: &Checkpoints,
+        file: File,
+        per_fingerprint: usize,
+        words: u64,
+        sum: u64,
+    ) -> io::Result<Recorder> {
         Ok(Recorder {
             dir: checkpoints.dir.clone(),
             every: checkpoints.every,
@@ -150,7 +148,7 @@ impl Recorder {
         space: &S,
         table: &Table<F>,
         level: &Level<S>,
-        tally: &Tally<F>,
+        tally: &Tally,
         elapsed: Duration,
     ) -> io::Result<()> {
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
@@ -163,12 +161,6 @@ impl Recorder {
         debug_assert_eq!(log.words, table.len() * log.per_fingerprint as u64);
         let frontier = format!("frontier-{}.bin", tally.levels.len());
         let frontier_xxh3 = self.write_frontier(space, level, &frontier)?;
-        let place = |found: &Found<F>| Place {
-            level: found.level,
-            lead: found.fingerprint.lead(),
-            tail: found.fingerprint.tail(),
-            nth: found.nth,
-        };
         let manifest = Manifest {
             version: VERSION,
             identity: self.identity.clone(),
@@ -176,7 +168,7 @@ impl Recorder {
             levels: tally.levels.clone(),
             generated: tally.generated,
             fired: tally.fired.clone(),
-            found: tally.found.iter().map(|found| found.as_ref().map(place)).collect(),
+            found: tally.found.clone(),
             seen: table.len(),
             seen_sum: log.sum,
             frontier: frontier.clone(),
@@ -202,7 +194,8 @@ impl Recorder {
             let slots = level.slots.lock().unwrap_or_else(PoisonError::into_inner);
             for slot in slots.iter() {
                 let bytes = level.copy(space, slot)?;
-                let head = [u64::from(slot.nodes()).to_le_bytes(), (bytes.len() as u64).to_le_bytes()].concat();
+                let head =
+                    [u64::from(slot.nodes()).to_le_bytes(), (bytes.len() as u64).to_le_bytes()].concat();
                 for part in [&head, &bytes] {
                     hash.update(part);
                     file.write_all(part)?;
@@ -247,16 +240,11 @@ pub fn resume<S: Space, F: Fingerprint>(
     let manifest = read_manifest::<S, F>(space, checkpoints)?;
     let (table, log) = read_seen::<F>(checkpoints, &manifest, plan, budget)?;
     let level = read_frontier(space, checkpoints, &manifest, plan, budget)?;
-    let found = |place: &Place| Found {
-        level: place.level,
-        fingerprint: F::from_words(place.lead, place.tail),
-        nth: place.nth,
-    };
     let tally = Tally {
         generated: manifest.generated,
         levels: manifest.levels,
         fired: manifest.fired,
-        found: manifest.found.iter().map(|place| place.as_ref().map(found)).collect(),
+        found: manifest.found,
     };
     let words = table.len() * F::WORDS as u64;
     let recorder = Recorder::on(checkpoints, log, F::WORDS, words, manifest.seen_sum)?;
@@ -371,7 +359,10 @@ fn read_frontier<S: Space>(
         let (nodes, bytes) = head.split_at(8);
         let number = |bytes: &[u8]| u64::from_le_bytes(bytes.try_into().expect("eight of sixteen bytes"));
         let (nodes, bytes) = (number(nodes), number(bytes));
-        left = left.checked_sub(16).and_then(|left| left.checked_sub(bytes)).ok_or_else(|| wrong("ends within a chunk"))?;
+        left = left
+            .checked_sub(16)
+            .and_then(|left| left.checked_sub(bytes))
+            .ok_or_else(|| wrong("ends within a chunk"))?;
         let mut content = vec![0; bytes as usize];
         reader.read_exact(&mut content)?;
         hash.update(&head);

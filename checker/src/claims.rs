@@ -5,8 +5,7 @@ use stateright::{Expectation, Model};
 /// A predicate of states.
 pub type OfState<M> = fn(&M, &<M as Model>::State) -> bool;
 /// A predicate of transitions: before, action, after.
-pub type OfStep<M> =
-    fn(&M, &<M as Model>::State, &<M as Model>::Action, &<M as Model>::State) -> bool;
+pub type OfStep<M> = fn(&M, &<M as Model>::State, &<M as Model>::Action, &<M as Model>::State) -> bool;
 
 /// What a property says.
 pub enum Says<M: Model> {

@@ -87,7 +87,8 @@ where
 
     fn open(&self, chunk: Chunk<Self>) -> Self::Nodes {
         let Bytes { bytes, plain_len } = chunk.body;
-        let bytes = zstd::bulk::decompress(&bytes, plain_len).expect("a chunk was compressed by this process or checked");
+        let bytes = zstd::bulk::decompress(&bytes, plain_len)
+            .expect("a chunk was compressed by this process or checked");
         Decoded { bytes, at: 0, left: chunk.len, state: PhantomData }
     }
 
@@ -124,8 +125,8 @@ impl<T: DeserializeOwned> Iterator for Decoded<T> {
 
     fn next(&mut self) -> Option<T> {
         self.left = self.left.checked_sub(1)?;
-        let (state, rest) =
-            postcard::take_from_bytes(&self.bytes[self.at..]).expect("a chunk was encoded by this process or checked");
+        let (state, rest) = postcard::take_from_bytes(&self.bytes[self.at..])
+            .expect("a chunk was encoded by this process or checked");
         self.at = self.bytes.len() - rest.len();
         Some(state)
     }

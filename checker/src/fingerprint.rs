@@ -282,7 +282,8 @@ mod tests {
             mixer.words(words);
             mixer
         };
-        let (narrow, wide) = (|words: &_| u64::from_mixer(packed(words)), |words: &_| u128::from_mixer(packed(words)));
+        let (narrow, wide) =
+            (|words: &_| u64::from_mixer(packed(words)), |words: &_| u128::from_mixer(packed(words)));
         no_more_pairs_than_chance(name, inputs, narrow, wide);
     }
 
@@ -311,8 +312,14 @@ mod tests {
 
     #[test]
     fn structured_states_collide_no_more_often_than_chance() {
-        looks_random_hashed("small values", (0..1u32 << 18).map(|n| (0..18).map(|bit| n >> bit & 1 == 1).collect::<Vec<_>>()));
-        looks_random_hashed("around the escape", (0..1u32 << 18).map(|n| (0..3).map(|at| 224 + (n >> (6 * at) & 63) as u16).collect::<Vec<_>>()));
+        looks_random_hashed(
+            "small values",
+            (0..1u32 << 18).map(|n| (0..18).map(|bit| n >> bit & 1 == 1).collect::<Vec<_>>()),
+        );
+        looks_random_hashed(
+            "around the escape",
+            (0..1u32 << 18).map(|n| (0..3).map(|at| 224 + (n >> (6 * at) & 63) as u16).collect::<Vec<_>>()),
+        );
         looks_random("counters", (0..1u64 << 18).map(|n| vec![n]));
         looks_random("top bits", (0..1u64 << 18).map(|n| vec![n << 46, 0, 0]));
         looks_random("two words", (0..1u64 << 18).map(|n| vec![n & 0x1FF, n >> 9]));

@@ -64,7 +64,8 @@ impl Budget {
     /// Whether so many bytes more stay within the budget; they are counted if they do.
     fn admit(&self, bytes: u64) -> bool {
         let used = self.frontier.fetch_add(bytes, Ordering::Relaxed) + bytes;
-        let fits = used + self.table.load(Ordering::Relaxed) <= self.max && !self.tight.load(Ordering::Relaxed);
+        let fits =
+            used + self.table.load(Ordering::Relaxed) <= self.max && !self.tight.load(Ordering::Relaxed);
         if fits {
             self.frontier_peak.fetch_max(used, Ordering::Relaxed);
         } else {

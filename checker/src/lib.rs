@@ -33,14 +33,14 @@ mod frontier;
 mod liveness;
 mod packed;
 mod path;
-mod report;
+pub mod report;
 mod search;
 mod simulate;
 mod space;
 pub mod symmetry;
 mod table;
 
-pub use check::{Check, Watch};
+pub use check::{Check, Explored, Watch};
 pub use checkpoint::Checkpoints;
 pub use claims::{Claim, Kinds, OfState, OfStep, Says};
 pub use fingerprint::{Fingerprint, Mixer, collision_odds};
@@ -49,6 +49,6 @@ pub use path::Path;
 pub use report::{
     Counterexample, Cut, Ending, Error, Fired, Limits, Memory, Progress, Report, Until, Verdict, Witness,
 };
-pub use search::available_bytes;
+pub use search::{available_bytes, resident_bytes};
 pub use simulate::{Walked, Walks};
 pub use space::Canonical;

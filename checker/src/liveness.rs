@@ -116,7 +116,9 @@ where
             mark.push(match subject.claims[*claim].says {
                 Says::Eventually(goal) => (false, goal(model, &state)),
                 Says::LeadsTo(from, goal) => (from(model, &state), goal(model, &state)),
-                Says::Always(_) | Says::Sometimes(_) | Says::AlwaysStep(_) | Says::EndsOnlyIn(_) => (false, true),
+                Says::Always(_) | Says::Sometimes(_) | Says::AlwaysStep(_) | Says::EndsOnlyIn(_) => {
+                    (false, true)
+                }
             });
         }
         let (mut enabled, mut terminal) = (0u64, true);
@@ -149,7 +151,8 @@ fn limit_met<F>(graph: &Graph<F>, plan: &Plan<'_>) -> Option<Cut> {
         Some(Cut::Interrupted)
     } else if plan.limits.time_max.is_some_and(|max| plan.started.elapsed() >= max) {
         Some(Cut::Time)
-    } else if plan.limits.memory_max.is_some_and(|max| bytes as u64 > max) || states >= NOBODY as usize - 1024 {
+    } else if plan.limits.memory_max.is_some_and(|max| bytes as u64 > max) || states >= NOBODY as usize - 1024
+    {
         Some(Cut::Memory)
     } else {
         None

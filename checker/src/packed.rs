@@ -129,7 +129,7 @@ where
         for (at, claim) in self.subject.claims.iter().enumerate() {
             // A claim is found where an `always` does not hold, and where a `sometimes` does.
             if open[at] && model.holds(at, node) == claim.is_premise() {
-                visit.found(at, None);
+                visit.found(at);
             }
         }
         model.expand(node, &mut |kind, next| visit.next(kind, next));
@@ -166,7 +166,8 @@ where
     fn load(&self, bytes: &[u8], len: u32) -> Option<Chunk<Self>> {
         let (words, []) = bytes.as_chunks::<8>() else { return None };
         let words: Vec<u64> = words.iter().map(|word| u64::from_le_bytes(*word)).collect();
-        let body: Vec<M::Words> = words.chunks(M::Words::LEN).map(M::Words::from_words).collect::<Option<_>>()?;
+        let body: Vec<M::Words> =
+            words.chunks(M::Words::LEN).map(M::Words::from_words).collect::<Option<_>>()?;
         (body.len() == len as usize).then_some(Chunk { len, body })
     }
 }

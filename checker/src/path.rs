@@ -2,7 +2,8 @@
 //!
 //! The idea: the search is repeated with one thread as far as the deepest state that was asked for, and for each new state eight
 //! bytes go to a log: the number of the state that it came from, and by which of its successors. Reading the log backwards gives the way. With
-//! one thread the order is fixed, so that the way is the same whatever found the state.
+//! one thread the order is that of the model's actions, so that of all shortest ways the first one in that order is shown, however
+//! many threads have found that there is one.
 //!
 //! With symmetry the way is one of orbits; it is walked through the model again, and at each step the first action is
 //! taken that leads to the right orbit.
@@ -11,7 +12,7 @@ use crate::{
     fingerprint::Fingerprint,
     frontier::{Budget, Level, Spill, keep},
     report::Error,
-    search::{Found, Plan},
+    search::Plan,
     space::{Chunk, Space, Visit},
     table::Table,
 };
@@ -36,21 +37,21 @@ const LOG_IN_MEMORY: usize = 256 << 20;
 const NTH_BITS: u32 = 24;
 const ROOT: u64 = u64::MAX;
 
-/// Shortest ways to the states that a search has found, in their order.
+/// For each claim (its index) that was first found on that level: the first shortest way to a state in which it is.
 ///
 /// # Errors
 /// If the model panics or differs from before, or the disk fails.
 pub fn trails<S: Space, F: Fingerprint>(
     space: &S,
-    found: &[Found<F>],
+    found: &[(usize, u64)],
     plan: &Plan<'_>,
 ) -> Result<Vec<Trail<F>>, Error> {
-    let Some(deepest) = found.iter().map(|one| one.level).max() else {
+    if found.is_empty() {
         return Ok(Vec::new());
-    };
-    let numbers = Retrace::<S, F>::new(space, plan)?.numbers(found, deepest)?;
-    let mut retrace = numbers.1;
-    numbers.0.into_iter().map(|number| retrace.trail(number)).collect()
+    }
+    let mut retrace = Retrace::<S, F>::new(space, plan)?;
+    let numbers = retrace.numbers(found)?;
+    numbers.into_iter().map(|number| retrace.trail(number)).collect()
 }
 
 /// The repeated search.
@@ -114,45 +115,47 @@ impl<'s, S: Space, F: Fingerprint> Retrace<'s, S, F> {
         self.log.write_all(&entry.to_le_bytes())
     }
 
-    /// The number of each state in the order of the repeated search.
-    fn numbers(mut self, found: &[Found<F>], deepest: u64) -> Result<(Vec<u64>, Self), Error> {
+    /// The number of the first state of the level in which the claim is found, in the order of the repeated search.
+    fn numbers(&mut self, found: &[(usize, u64)]) -> Result<Vec<u64>, Error> {
         let mut numbers = vec![None; found.len()];
         let mut number = 0u64;
         let mut actions = Vec::new();
-        let open = vec![false; self.space.subject().claims.len()];
-        for depth in 1..=deepest {
+        let mut depth = 0;
+        while numbers.contains(&None) {
+            depth += 1;
+            let mut open = vec![false; self.space.subject().claims.len()];
+            found.iter().filter(|(_, level)| *level == depth).for_each(|(claim, _)| open[*claim] = true);
             let mut next = Filling::new(self.spill_dir.clone());
-            let here: Vec<usize> = (0..found.len()).filter(|at| found[*at].level == depth).collect();
+            if self.level.nodes == 0 {
+                return Err(Error::NotAFunction("the set of reachable states"));
+            }
             while let Some(chunk) = self.level.pop(self.space, &self.budget)? {
                 for node in self.space.open(chunk) {
-                    if !here.is_empty() {
-                        let fingerprint: F = self.space.fingerprint(&node);
-                        for at in here.iter().filter(|at| found[**at].fingerprint == fingerprint) {
-                            numbers[*at] = Some(number);
-                        }
+                    let mut met = Collect::default();
+                    self.space.expand(&node, &open, &mut actions, &mut met);
+                    for claim in met.found {
+                        open[claim] = false;
+                        let at = found.iter().position(|(one, _)| *one == claim);
+                        numbers[at.expect("only such claims were open")] = Some(number);
                     }
-                    if depth < deepest {
-                        let mut successors = Collect(Vec::new());
-                        self.space.expand(&node, &open, &mut actions, &mut successors);
-                        for (nth, successor) in (0u64..).zip(successors.0) {
-                            self.make_room()?;
-                            let fresh = self.table.insert(self.space.fingerprint(&successor));
-                            self.table.unreserve(usize::from(!fresh));
-                            if fresh {
-                                self.log(number << NTH_BITS | nth)?;
-                                next.push(self.space, &self.budget, successor)?;
-                            }
+                    for (nth, successor) in (0u64..).zip(met.nexts) {
+                        self.make_room()?;
+                        let fresh = self.table.insert(self.space.fingerprint(&successor));
+                        self.table.unreserve(usize::from(!fresh));
+                        if fresh {
+                            self.log(number << NTH_BITS | nth)?;
+                            next.push(self.space, &self.budget, successor)?;
                         }
                     }
                     number += 1;
                 }
+                if !numbers.contains(&None) {
+                    break;
+                }
             }
-            if depth < deepest {
-                self.level = next.finish(self.space, &self.budget)?;
-            }
+            self.level = next.finish(self.space, &self.budget)?;
         }
-        let numbers = numbers.into_iter().collect::<Option<_>>();
-        numbers.map(|numbers| (numbers, self)).ok_or(Error::NotAFunction("the set of reachable states"))
+        Ok(numbers.into_iter().flatten().collect())
     }
 
     fn trail(&mut self, mut number: u64) -> Result<Trail<F>, Error> {
@@ -175,9 +178,9 @@ impl<'s, S: Space, F: Fingerprint> Retrace<'s, S, F> {
         let mut actions = Vec::new();
         let open = vec![false; self.space.subject().claims.len()];
         for nth in choices.into_iter().rev() {
-            let mut successors = Collect(Vec::new());
-            self.space.expand(held.as_ref().unwrap_or(root), &open, &mut actions, &mut successors);
-            let next = successors.0.into_iter().nth(nth as usize);
+            let mut met = Collect::default();
+            self.space.expand(held.as_ref().unwrap_or(root), &open, &mut actions, &mut met);
+            let next = met.nexts.into_iter().nth(nth as usize);
             let next = next.ok_or(Error::NotAFunction("the list of actions of a state"))?;
             trail.push((self.space.fingerprint(&next), None));
             held = Some(next);
@@ -213,14 +216,27 @@ impl<S: Space> Filling<S> {
     }
 }
 
-/// All successors.
-struct Collect<N>(Vec<N>);
+/// All that an expansion meets.
+struct Collect<N> {
+    found: Vec<usize>,
+    nexts: Vec<N>,
+}
+
+impl<N> Default for Collect<N> {
+    fn default() -> Collect<N> {
+        Collect { found: Vec::new(), nexts: Vec::new() }
+    }
+}
 
 impl<N> Visit<N> for Collect<N> {
-    fn found(&mut self, _: usize, _: Option<u32>) {}
+    fn found(&mut self, claim: usize) {
+        if !self.found.contains(&claim) {
+            self.found.push(claim);
+        }
+    }
 
     fn next(&mut self, _: usize, node: N) {
-        self.0.push(node);
+        self.nexts.push(node);
     }
 }
 

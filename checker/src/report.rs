@@ -129,12 +129,14 @@ pub struct Memory {
 }
 
 /// All that a check gives.
-#[derive(Clone, Debug)]
-pub struct Report<S, A> {
+#[derive(Clone, PartialEq, Debug)]
+pub struct Report<C> {
     /// Distinct states; with symmetry, distinct orbits.
     pub unique: u64,
     /// States generated, repeats included.
     pub generated: u64,
+    /// Deepest level reached; initial states are level 1.
+    pub depth: u64,
     /// States that are new in each level, initial states first.
     pub levels: Vec<u64>,
     /// Wall-clock time, that of rebuilding paths included.
@@ -154,10 +156,10 @@ pub struct Report<S, A> {
     /// Of these, those of whole paths, if the search ended before they could be judged.
     pub unjudged: Vec<&'static str>,
     /// What was violated, shortest path first.
-    pub counterexamples: Vec<Counterexample<S, A>>,
+    pub counterexamples: Vec<C>,
 }
 
-impl<S, A> Report<S, A> {
+impl<C> Report<C> {
     /// What the check says. A violation counts even in a cut run; nothing else does.
     pub fn verdict(&self) -> Verdict {
         if !self.counterexamples.is_empty() {
@@ -177,11 +179,6 @@ impl<S, A> Report<S, A> {
         }
     }
 
-    /// Deepest level reached; initial states are level 1.
-    pub fn depth(&self) -> u64 {
-        self.levels.len() as u64
-    }
-
     /// Kinds of actions that were never enabled.
     pub fn never_enabled(&self) -> impl Iterator<Item = &'static str> + '_ {
         self.fired.iter().filter(|one| one.count == 0).map(|one| one.kind)
@@ -192,9 +189,23 @@ impl<S, A> Report<S, A> {
         collision_odds(self.unique, self.bits)
     }
 
-    /// The counterexample of this property.
-    pub fn counterexample(&self, property: &str) -> Option<&Counterexample<S, A>> {
-        self.counterexamples.iter().find(|one| one.property == property)
+    /// The same report with counterexamples told in other words.
+    pub fn tell<D>(self, words: impl FnMut(C) -> D) -> Report<D> {
+        Report {
+            counterexamples: self.counterexamples.into_iter().map(words).collect(),
+            unique: self.unique,
+            generated: self.generated,
+            depth: self.depth,
+            levels: self.levels,
+            elapsed: self.elapsed,
+            ending: self.ending,
+            bits: self.bits,
+            memory: self.memory,
+            fired: self.fired,
+            witnesses: self.witnesses,
+            claims: self.claims,
+            unjudged: self.unjudged,
+        }
     }
 }
 
@@ -277,7 +288,10 @@ impl fmt::Display for Error {
             Error::NoSuchKind(name) => write!(f, "no kind of action is called `{name}`"),
             Error::Panicked(what) => write!(f, "the model panicked while it was explored: {what}"),
             Error::NotAFunction(where_) => {
-                write!(f, "the model is not a function of its state: {where_} differed when it was asked again")
+                write!(
+                    f,
+                    "the model is not a function of its state: {where_} differed when it was asked again"
+                )
             }
             Error::Disk(error) => write!(f, "memory or disk for the search: {error}"),
             Error::Checkpoint { dir, why } => write!(f, "checkpoint {}: {why}", dir.display()),

@@ -28,7 +28,7 @@ use std::{
 const TICK: Duration = Duration::from_millis(20);
 /// How many successors are generated before the first of them is inserted: enough to hide the way to memory, few enough for
 /// the caches. One leaves when one comes, so that an allocator can give the memory of a duplicate to the next successor.
-const PIPELINE: usize = 24;
+const PIPELINE: usize = 16;
 /// Room in the table that a thread reserves at a time.
 const ROOM: usize = 1024;
 /// New states that a thread finds before it says so.
@@ -36,33 +36,22 @@ const SAY: u64 = 64;
 /// A level of so few nodes is not worth waking threads for.
 const SMALL: u64 = 256;
 
-/// Where a claim was met or violated for the first time.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Found<F> {
-    /// Level of the node, from 1.
-    pub level: u64,
-    /// Of all such nodes of the level that with the least fingerprint.
-    pub fingerprint: F,
-    /// By which of its actions; `None`: the node itself.
-    pub nth: Option<u32>,
-}
-
 /// What a search has counted and found.
-pub struct Tally<F> {
+pub struct Tally {
     /// States generated.
     pub generated: u64,
     /// New states by level.
     pub levels: Vec<u64>,
     /// By kind of action.
     pub fired: Vec<u64>,
-    /// By claim.
-    pub found: Vec<Option<Found<F>>>,
+    /// By claim: the first level, from 1, with a state in which it was met (a premise) or violated (anything else).
+    pub found: Vec<Option<u64>>,
 }
 
 /// What a search gives.
-pub struct Outcome<F> {
+pub struct Outcome {
     /// Counts and finds.
-    pub tally: Tally<F>,
+    pub tally: Tally,
     /// Distinct states.
     pub unique: u64,
     /// How it ended.
@@ -93,7 +82,7 @@ pub fn search<S: Space, F: Fingerprint>(
     space: &S,
     plan: &Plan<'_>,
     progress: &mut dyn FnMut(Progress),
-) -> Result<Outcome<F>, Error> {
+) -> Result<Outcome, Error> {
     let claims = &space.subject().claims;
     let shared = Shared::new(plan.limits);
     let threads = plan.limits.threads.max(1);
@@ -124,7 +113,14 @@ pub fn search<S: Space, F: Fingerprint>(
         let open = open_claims(space, &tally);
         let spill = Spill::new(plan.spill_dir.clone());
         let depth = tally.levels.len() as u64;
-        let mut round = Round { space, shared: &shared, level: &level, spill: &spill, open: &open, recorder: recorder.as_ref() };
+        let mut round = Round {
+            space,
+            shared: &shared,
+            level: &level,
+            spill: &spill,
+            open: &open,
+            recorder: recorder.as_ref(),
+        };
         let cut = loop {
             let ask = |queue: u64| Progress {
                 unique: shared.unique.0.load(Ordering::Relaxed),
@@ -146,11 +142,9 @@ pub fn search<S: Space, F: Fingerprint>(
             }
             round.recorder = recorder.as_ref();
         };
-        for (at, claim) in claims.iter().enumerate() {
-            if tally.found[at].is_none() {
-                let least = workers.iter_mut().filter_map(|worker| worker.found[at].take()).min();
-                tally.found[at] = least.map(|(fingerprint, nth)| Found { level: depth, fingerprint, nth });
-                debug_assert!(!claim.is_liveness() || tally.found[at].is_none());
+        for (at, found) in tally.found.iter_mut().enumerate() {
+            if workers.iter_mut().any(|worker| std::mem::take(&mut worker.found[at])) {
+                found.get_or_insert(depth);
             }
         }
         let mut slots = VecDeque::new();
@@ -160,7 +154,8 @@ pub fn search<S: Space, F: Fingerprint>(
             tally.generated += std::mem::take(&mut worker.generated);
             tally.fired.iter_mut().zip(&mut worker.fired).for_each(|(sum, one)| *sum += std::mem::take(one));
         }
-        let violated = claims.iter().zip(&tally.found).any(|(claim, found)| found.is_some() && !claim.is_premise());
+        let violated =
+            claims.iter().zip(&tally.found).any(|(claim, found)| found.is_some() && !claim.is_premise());
         let at_violation = violated && plan.limits.until == Until::FirstViolation;
         if let Some(cut) = cut {
             break Ending::Cut(cut);
@@ -201,7 +196,7 @@ fn begin<S: Space, F: Fingerprint>(
     shared: &Shared,
     workers: &mut [Worker<S, F>],
     recorder: Option<&Recorder>,
-) -> Result<(Table<F>, Level<S>, Tally<F>), Error> {
+) -> Result<(Table<F>, Level<S>, Tally), Error> {
     let roots = guard(|| space.roots())?;
     if roots.is_empty() {
         return Err(Error::NoInitialState);
@@ -212,7 +207,8 @@ fn begin<S: Space, F: Fingerprint>(
         table.grow(roots.len(), u64::MAX, 1)?;
         table.reserve(roots.len());
     }
-    let (spill, nothing) = (Spill::new(plan.spill_dir.clone()), Level::new(VecDeque::new(), Spill::new(plan.spill_dir.clone())));
+    let (spill, nothing) =
+        (Spill::new(plan.spill_dir.clone()), Level::new(VecDeque::new(), Spill::new(plan.spill_dir.clone())));
     let round = Round { space, shared, level: &nothing, spill: &spill, open: &[], recorder };
     let worker = &mut workers[0];
     worker.pending.extend(roots.into_iter().map(|node| (space.fingerprint(&node), node)));
@@ -235,7 +231,7 @@ fn begin<S: Space, F: Fingerprint>(
 }
 
 /// Which claims still have to be looked at: what was found on an earlier level cannot be found on a shorter path.
-pub fn open_claims<S: Space, F: Fingerprint>(space: &S, tally: &Tally<F>) -> Vec<bool> {
+pub fn open_claims<S: Space>(space: &S, tally: &Tally) -> Vec<bool> {
     let claims = space.subject().claims.iter();
     claims.zip(&tally.found).map(|(claim, found)| found.is_none() && !claim.is_liveness()).collect()
 }
@@ -386,7 +382,7 @@ fn watch_memory<S: Space>(shared: &Shared) {
 }
 
 /// Memory that the process has in use, where the system says so.
-pub(crate) fn resident_bytes() -> Option<u64> {
+pub fn resident_bytes() -> Option<u64> {
     let statm = std::fs::read_to_string("/proc/self/statm").ok()?;
     let pages: u64 = statm.split(' ').nth(1)?.parse().ok()?;
     Some(pages * 4096)
@@ -456,7 +452,8 @@ struct Worker<S: Space, F> {
     /// New and generated states that the others do not know of.
     unsaid: (u64, u64),
     fired: Vec<u64>,
-    found: Vec<Option<(F, Option<u32>)>>,
+    /// By claim, on this level.
+    found: Vec<bool>,
     /// New fingerprints for the checkpoint.
     log: Vec<u8>,
     /// What went wrong on the disk.
@@ -474,7 +471,7 @@ impl<S: Space, F: Fingerprint> Worker<S, F> {
             generated: 0,
             unsaid: (0, 0),
             fired: vec![0; space.subject().kinds.names.len()],
-            found: vec![None; space.subject().claims.len()],
+            found: vec![false; space.subject().claims.len()],
             log: Vec::new(),
             error: None,
         }
@@ -513,7 +510,7 @@ impl<S: Space, F: Fingerprint> Worker<S, F> {
                 // Without room the expansion goes on all the same: its successors wait.
                 self.reserve(table);
             }
-            space.expand(&node, open, &mut actions, &mut Visitor { round, table, node: &node, worker: self });
+            space.expand(&node, open, &mut actions, &mut Visitor { round, table, worker: self });
         }
     }
 
@@ -586,7 +583,6 @@ impl<S: Space, F: Fingerprint> Worker<S, F> {
 struct Visitor<'v, S: Space, F> {
     round: &'v Round<'v, S>,
     table: &'v Table<F>,
-    node: &'v S::Node,
     worker: &'v mut Worker<S, F>,
 }
 
@@ -604,10 +600,7 @@ impl<S: Space, F: Fingerprint> Visit<S::Node> for Visitor<'_, S, F> {
         }
     }
 
-    #[cold]
-    fn found(&mut self, claim: usize, nth: Option<u32>) {
-        let here = (self.round.space.fingerprint(self.node), nth);
-        let found = &mut self.worker.found[claim];
-        *found = Some(found.map_or(here, |other: (F, Option<u32>)| other.min(here)));
+    fn found(&mut self, claim: usize) {
+        self.worker.found[claim] = true;
     }
 }

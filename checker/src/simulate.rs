@@ -130,7 +130,11 @@ impl<'w, M: Model<State: Hash>> Walker<'w, M> {
             }
         }
         let premises = |met: bool| {
-            let chosen = self.claims.iter().zip(&self.met).filter(move |(claim, one)| claim.is_premise() && **one == met);
+            let chosen = self
+                .claims
+                .iter()
+                .zip(&self.met)
+                .filter(move |(claim, one)| claim.is_premise() && **one == met);
             chosen.map(|(claim, _)| claim.name).collect()
         };
         Ok(Walked {
@@ -139,7 +143,13 @@ impl<'w, M: Model<State: Hash>> Walker<'w, M> {
             unique: self.table.len(),
             longest,
             elapsed: started.elapsed(),
-            fired: self.kinds.names.iter().zip(&self.fired).map(|(kind, count)| Fired { kind, count: *count }).collect(),
+            fired: self
+                .kinds
+                .names
+                .iter()
+                .zip(&self.fired)
+                .map(|(kind, count)| Fired { kind, count: *count })
+                .collect(),
             met: premises(true),
             unmet: premises(false),
             violation,
@@ -228,7 +238,8 @@ impl<'w, M: Model<State: Hash>> Walker<'w, M> {
 
     fn replay(&self, choices: &[usize]) -> Result<Path<M::State, M::Action>, Error> {
         let differs = || Error::NotAFunction("a walk");
-        let mut roots = self.model.init_states().into_iter().filter(|state| self.model.within_boundary(state));
+        let mut roots =
+            self.model.init_states().into_iter().filter(|state| self.model.within_boundary(state));
         let mut state = roots.nth(choices[0]).ok_or_else(differs)?;
         let mut steps = Vec::new();
         for nth in &choices[1..] {

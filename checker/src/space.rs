@@ -35,8 +35,8 @@ pub struct Subject<'m, M: Model> {
 
 /// Who is told what an expansion meets.
 pub trait Visit<N> {
-    /// Claim number `claim` has been met (a premise) or violated (anything else) at the node itself, or by its `nth` action.
-    fn found(&mut self, claim: usize, nth: Option<u32>);
+    /// Claim number `claim` is met (a premise) or violated (anything else) by the node or one of its actions.
+    fn found(&mut self, claim: usize);
     /// A next state within the boundary, by an action of this kind.
     fn next(&mut self, kind: usize, node: N);
 }
@@ -126,8 +126,8 @@ impl<M: Model> Subject<'_, M> {
                 continue;
             }
             match claim.says {
-                Says::Always(holds) if !holds(self.model, state) => visit.found(at, None),
-                Says::Sometimes(met) if met(self.model, state) => visit.found(at, None),
+                Says::Always(holds) if !holds(self.model, state) => visit.found(at),
+                Says::Sometimes(met) if met(self.model, state) => visit.found(at),
                 Says::AlwaysStep(_) => steps = true,
                 Says::EndsOnlyIn(_) => ends = true,
                 Says::Always(_) | Says::Sometimes(_) | Says::Eventually(_) | Says::LeadsTo(..) => {}
@@ -152,7 +152,7 @@ impl<M: Model> Subject<'_, M> {
                 if let (true, Says::EndsOnlyIn(may)) = (open[at], claim.says)
                     && !may(self.model, state)
                 {
-                    visit.found(at, None);
+                    visit.found(at);
                 }
             }
         }
@@ -163,7 +163,7 @@ impl<M: Model> Subject<'_, M> {
         let (mut taken, mut shown) = (Vec::new(), Vec::new());
         self.model.actions(state, &mut taken);
         self.model.actions(state, &mut shown);
-        for ((nth, action), shown) in (0u32..).zip(taken).zip(&shown) {
+        for (action, shown) in taken.into_iter().zip(&shown) {
             let Some(next) = self.model.next_state(state, action) else { continue };
             if !self.model.within_boundary(&next) {
                 continue;
@@ -172,7 +172,7 @@ impl<M: Model> Subject<'_, M> {
                 if let (true, Says::AlwaysStep(holds)) = (open[at], claim.says)
                     && !holds(self.model, state, shown, &next)
                 {
-                    visit.found(at, Some(nth));
+                    visit.found(at);
                 }
             }
         }

@@ -144,9 +144,8 @@ mod tests {
 
     fn permutations(count: usize) -> Vec<Vec<usize>> {
         let Some(last) = count.checked_sub(1) else { return vec![Vec::new()] };
-        let insert = |rest: Vec<usize>| {
-            (0..count).map(move |at| [&rest[..at], &[last], &rest[at..]].concat())
-        };
+        let insert =
+            |rest: Vec<usize>| (0..count).map(move |at| [&rest[..at], &[last], &rest[at..]].concat());
         permutations(last).into_iter().flat_map(insert).collect()
     }
 

@@ -54,7 +54,13 @@ impl<F: Fingerprint> Table<F> {
     pub fn new() -> io::Result<Table<F>> {
         let slots = SLOTS_MIN;
         let segments = (0..SEGMENTS).map(|_| Segment::new(slots * F::WORDS)).collect::<io::Result<_>>()?;
-        Ok(Table { segments, slots, taken: Alone(AtomicUsize::new(0)), limit: limit(slots, LOAD_SMALL), width: PhantomData })
+        Ok(Table {
+            segments,
+            slots,
+            taken: Alone(AtomicUsize::new(0)),
+            limit: limit(slots, LOAD_SMALL),
+            width: PhantomData,
+        })
     }
 
     /// How many fingerprints it holds, when nobody is inserting.
@@ -112,7 +118,8 @@ impl<F: Fingerprint> Table<F> {
             match words[slot * F::WORDS].load(Ordering::Acquire) {
                 0 => return false,
                 lead if lead == fingerprint.lead()
-                    && (F::WORDS == 1 || words[slot * 2 + 1].load(Ordering::Acquire) == fingerprint.tail()) =>
+                    && (F::WORDS == 1
+                        || words[slot * 2 + 1].load(Ordering::Acquire) == fingerprint.tail()) =>
                 {
                     return true;
                 }
@@ -317,7 +324,9 @@ mod tests {
             assert_eq!((fresh, narrow.len()), (distinct, distinct as u64));
             let (wide, fresh) = fill::<u128>(&values, threads);
             assert_eq!((fresh, wide.len()), (distinct, distinct as u64));
-            assert!(values.iter().all(|value| narrow.contains(u64::of(value)) && wide.contains(u128::of(value))));
+            assert!(
+                values.iter().all(|value| narrow.contains(u64::of(value)) && wide.contains(u128::of(value)))
+            );
             assert!(!narrow.contains(u64::of(&90_001u64)) && !wide.contains(u128::of(&90_001u64)));
         }
     }

@@ -3,7 +3,7 @@
 #[path = "../models/twophase.rs"]
 mod twophase;
 
-use redline_checker::{Check, Limits, Report, Until, Verdict};
+use redline_checker::{Check, Counterexample, Limits, Report, Until, Verdict};
 use std::sync::atomic::AtomicBool;
 use twophase::{KINDS, State, Step, TwoPhase, canonical};
 
@@ -13,7 +13,7 @@ fn limits(threads: usize) -> Limits {
     Limits { until: Until::Exhausted, ..Limits::threads(threads) }
 }
 
-fn counts<const W: usize>(report: &Report<State<W>, Step>) -> Counts {
+fn counts<const W: usize>(report: &Report<Counterexample<State<W>, Step>>) -> Counts {
     let fired = report.fired.iter().map(|one| one.count).collect();
     (report.unique, report.generated, report.levels.clone(), fired, report.verdict())
 }
@@ -32,9 +32,15 @@ fn plain(count: u32, threads: usize) -> Counts {
 
 #[test]
 fn two_phase_commit_has_its_known_counts() {
-    for (count, generated) in
-        [(3, None), (4, None), (5, Some(58_146)), (6, None), (7, Some(2_744_706)), (8, Some(18_507_778)), (9, Some(123_558_402))]
-    {
+    for (count, generated) in [
+        (3, None),
+        (4, None),
+        (5, Some(58_146)),
+        (6, None),
+        (7, Some(2_744_706)),
+        (8, Some(18_507_778)),
+        (9, Some(123_558_402)),
+    ] {
         let found = packed(count, 2, false);
         assert_eq!(found.0, TwoPhase::<1> { count }.states(), "N = {count}");
         assert_eq!(found.1, generated.unwrap_or(found.1), "N = {count}");
@@ -61,7 +67,8 @@ fn interchangeable_resource_managers_give_exact_orbits() {
         let model = TwoPhase::<1> { count };
         let check = Check::new(&model).kinds(KINDS.to_vec(), |step| step.0).symmetric(canonical);
         let one = counts(&check.run(limits(1)).expect("it runs"));
-        let two = counts(&check.run_packed(limits(2), &AtomicBool::new(false), &mut |_| {}).expect("it runs"));
+        let two =
+            counts(&check.run_packed(limits(2), &AtomicBool::new(false), &mut |_| {}).expect("it runs"));
         assert_eq!(one.0, model.orbits(), "N = {count}");
         assert_eq!(one, two, "N = {count}");
     }
@@ -75,7 +82,8 @@ fn the_packed_form_agrees_with_the_model() {
     use stateright::Model;
     let model = TwoPhase::<1> { count: 3 };
     let mut queue = model.init_states();
-    let mut seen: std::collections::BTreeSet<[u64; 1]> = queue.iter().map(|state| model.pack(state)).collect();
+    let mut seen: std::collections::BTreeSet<[u64; 1]> =
+        queue.iter().map(|state| model.pack(state)).collect();
     while let Some(state) = queue.pop() {
         let words = model.pack(&state);
         assert_eq!(model.unpack(&words), state);

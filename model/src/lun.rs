@@ -16,9 +16,10 @@ use redline_vocab::{
     Capabilities, Command, Data, Design, Disposition, FullStatusEntry, Generation, Guard, Held, Holder, Key,
     LunView, Name, Nexus, PrIn, PrOut, Reply, Sense, ServiceAction, Status, Tag,
 };
+use serde::{Deserialize, Serialize};
 
 /// What a task does to the medium.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 pub enum Kind {
     /// READ.
     Read,
@@ -32,7 +33,7 @@ pub enum Kind {
 }
 
 /// Where a task is.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 pub enum Stage {
     /// In the task set.
     TaskSet,
@@ -41,7 +42,7 @@ pub enum Stage {
 }
 
 /// A medium access that was let in.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 pub struct Task {
     /// Whose.
     pub nexus: Nexus,
@@ -60,7 +61,7 @@ pub struct Task {
 }
 
 /// A PREEMPT AND ABORT whose GOOD waits for the back end.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 pub struct Waiting {
     /// Who hears it.
     pub nexus: Nexus,
@@ -73,7 +74,7 @@ pub struct Waiting {
 }
 
 /// What the target owes after a step, in this order; aborted tasks among themselves in any order.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 pub enum Due {
     /// This task ends without effect.
     Aborted(Nexus, Tag),
@@ -86,7 +87,7 @@ pub enum Due {
 }
 
 /// The content of an answer. Data of the medium is not the unit's: see `properties::monitor`.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 pub enum Answer {
     /// This status without data.
     Status(Status),
@@ -112,7 +113,7 @@ pub enum Reaction {
 }
 
 /// What the relation is asked about: whose rules, of which unit.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 pub struct Rules {
     /// The guards that hold.
     pub design: Design,
@@ -123,7 +124,7 @@ pub struct Rules {
 }
 
 /// One logical unit.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 pub struct Lun {
     /// Registrations and reservation.
     pub table: Table,

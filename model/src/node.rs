@@ -13,9 +13,10 @@ use redline_vocab::{
     Block, Command, Data, Design, Epoch, Extent, Guard, Held, Key, Lba, LossReason, Nexus, NodeId, PrIn,
     PrOut, PrType, Record, Reply, Serial, ServiceAction, Status, Tag,
 };
+use serde::{Deserialize, Serialize};
 
 /// Where the node stands in the arbitration; those with a key remember whom they saw holding.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 pub enum Phase {
     /// R1: neither owns nor wants the disk.
     Idle,
@@ -44,7 +45,7 @@ pub enum Phase {
 }
 
 /// What the owner's READ KEYS or PREEMPT AND ABORT is for.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 pub enum Round {
     /// Nothing is under way.
     Quiet,
@@ -57,7 +58,7 @@ pub enum Round {
 }
 
 /// A write of the workload, or another operation of it.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 pub struct Operation {
     /// What is sent.
     pub command: Command,
@@ -66,7 +67,7 @@ pub struct Operation {
 }
 
 /// What the node owes after a stimulus, in this order.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 pub enum Owed {
     /// It gives up waiting for this command.
     Forgotten(Tag),
@@ -96,7 +97,7 @@ pub struct Own {
 }
 
 /// One node.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 pub struct Node {
     /// It runs: it has not crashed.
     pub up: bool,

@@ -14,6 +14,7 @@ use redline_vocab::{
     Action, Command, Design, Epoch, Event, Extent, Guard, Key, Lba, Name, Nexus, NodeId, PrOut, PrType,
     Record, Serial, ServiceAction,
 };
+use serde::{Deserialize, Serialize};
 use stateright::{Model, Property};
 
 /// The two keys.
@@ -91,7 +92,7 @@ pub const INSTANCES: [Instance; 4] = [
 ];
 
 /// One step of the exploration.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 pub enum Move {
     /// A service action is sent, taken in this reading, and answered unless its GOOD has to wait.
     Order(Nexus, PrOut, u8),

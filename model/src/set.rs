@@ -1,12 +1,13 @@
 //! Small sets of nexuses, as bits.
 
 use redline_vocab::Nexus;
+use serde::{Deserialize, Serialize};
 
 /// Nexuses that the model can tell apart, numbered from 0. A trace with more is refused, not misjudged.
 pub const NEXUSES: usize = 8;
 
 /// A set of nexuses.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default, Serialize, Deserialize)]
 pub struct Set(u8);
 
 impl Set {

@@ -8,9 +8,10 @@ use crate::set::{NEXUSES, Set};
 use redline_vocab::{
     Design, Guard, Holder, Key, Nexus, PrOut, PrType, Reservation, Sense, ServiceAction, Status,
 };
+use serde::{Deserialize, Serialize};
 
 /// A unit attention that reservations, losses and resets establish.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 pub enum Attention {
     /// 29/01
     PowerOn,
@@ -56,7 +57,7 @@ impl Attention {
 }
 
 /// Registrations, reservation and APTPL of the logical unit.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 pub struct Table {
     /// By nexus; key 0 is no registration.
     pub keys: [Key; NEXUSES],

@@ -7,9 +7,10 @@
 use crate::lun::{Due, Lun, Reaction, Rules, Task, is_preempt_and_abort};
 use crate::set::Set;
 use redline_vocab::{Command, Disposition, Nexus, Reply, Tag};
+use serde::{Deserialize, Serialize};
 
 /// A command on its way to the target.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 pub struct Request {
     /// Its tag.
     pub tag: Tag,
@@ -22,7 +23,7 @@ pub struct Request {
 }
 
 /// Both directions of a nexus.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default, Serialize, Deserialize)]
 pub struct Wire {
     /// Whether the connection is up.
     pub linked: bool,
@@ -33,7 +34,7 @@ pub struct Wire {
 }
 
 /// The unit and its wires.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 pub struct Unit {
     /// The unit.
     pub lun: Lun,

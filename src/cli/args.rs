@@ -208,6 +208,40 @@ pub struct Check {
     /// Stops after this time, as in 90s or 10m: inconclusive
     #[arg(long, value_name = "TIME", value_parser = duration)]
     pub time_max: Option<Duration>,
+    /// Memory for fingerprints and waiting states, as in 8GiB or 500MiB; beyond it states wait on disk, and when
+    /// fingerprints alone need more, the check is inconclusive [default: three quarters of what is free]
+    #[arg(long, value_name = "SIZE", value_parser = size)]
+    pub memory: Option<u64>,
+    /// Keeps what is needed to go on after a kill, in this folder
+    #[arg(long, value_name = "DIR", conflicts_with = "resume")]
+    pub checkpoint: Option<PathBuf>,
+    /// Goes on from the checkpoint in this folder, and keeps it
+    #[arg(long, value_name = "DIR")]
+    pub resume: Option<PathBuf>,
+    /// Least time between two checkpoints, as in 30s or 5m; they are made between levels
+    #[arg(long, value_name = "TIME", value_parser = duration_or_zero, default_value = "1m")]
+    pub checkpoint_every: Duration,
+    /// Bits by which states are told apart
+    #[arg(long, value_parser = ["64", "128"], default_value = "64")]
+    pub fingerprints: String,
+    /// Which engine explores: the project's own, or that of the stateright crate for comparison
+    #[arg(long, value_enum, default_value_t = Engine::Redline)]
+    pub engine: Engine,
+    /// Takes random walks of so many steps together in place of an exhaustive search: inconclusive at best
+    #[arg(long, value_name = "STEPS", conflicts_with_all = ["checkpoint", "resume", "engine", "keep_going", "fingerprints"])]
+    pub simulate: Option<u64>,
+    /// Seed of the random walks
+    #[arg(long, default_value_t = 1, requires = "simulate")]
+    pub seed: u64,
+}
+
+/// Which engine explores.
+#[derive(clap::ValueEnum, Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Engine {
+    /// The project's own
+    Redline,
+    /// Breadth-first search of the stateright crate
+    Stateright,
 }
 
 #[derive(clap::Args, Debug)]
@@ -299,6 +333,26 @@ fn duration(text: &str) -> Result<Duration, String> {
     };
     let total = number.checked_mul(seconds).filter(|total| (1..=31_536_000).contains(total));
     total.map(Duration::from_secs).ok_or_else(|| format!("`{text}` is not between 1s and a year"))
+}
+
+/// A time, or none at all.
+fn duration_or_zero(text: &str) -> Result<Duration, String> {
+    if text == "0s" { Ok(Duration::ZERO) } else { duration(text) }
+}
+
+/// A size as in `8GiB` or `500MiB`.
+fn size(text: &str) -> Result<u64, String> {
+    let expected =
+        || format!("`{text}` is no size; expected a whole number with MiB or GiB, as in 500MiB or 8GiB");
+    let digits = text.find(|c: char| !c.is_ascii_digit()).ok_or_else(expected)?;
+    let number: u64 = text[..digits].parse().map_err(|_| expected())?;
+    let shift = match &text[digits..] {
+        "MiB" => 20,
+        "GiB" => 30,
+        _ => return Err(expected()),
+    };
+    let bytes = number.checked_mul(1 << shift).filter(|bytes| *bytes >= 16 << 20);
+    bytes.ok_or_else(|| format!("`{text}` is less than 16MiB, or more than there can be"))
 }
 
 /// A part of the work, as in `2/8`.

@@ -1,12 +1,12 @@
 //! Does what was asked.
 
-use super::args::{Args, Chaos, Check, Command, Common, Foreign};
+use super::args::{self, Args, Chaos, Check, Command, Common, Foreign};
 use super::{desk, explain, ui};
 use clap::CommandFactory;
 use redline_harness::case::Case;
 use redline_harness::chaos::Run;
-use redline_harness::check::{Limits, Until};
-use redline_harness::jobs::{self, Desk, Error, chaos, check, hazards};
+use redline_harness::check::{Engine, Limits, Until, Walks, available_bytes};
+use redline_harness::jobs::{self, Desk, Error, chaos, check, hazards, simulate};
 use redline_harness::record::{Record, Section, Shard, Table, merge};
 use redline_harness::report::of_table;
 use redline_harness::scenario::{self, EMBEDDED, Scenario};
@@ -151,10 +151,32 @@ fn check_model(common: &Common, asked: &Check) -> Result<u8, Error> {
     };
     let design = guards.iter().fold(scenario.design, |design, guard| design.without(*guard));
     let until = if asked.keep_going { Until::Exhausted } else { Until::FirstViolation };
+    let memory = asked.memory.or_else(|| available_bytes().map(|free| free / 4 * 3));
+    let kept = asked.resume.as_ref().or(asked.checkpoint.as_ref());
     work(common, "check", &scenario.name.clone(), None, |desk, done| {
-        let limits =
-            Limits { threads: desk.threads, states_max: asked.states_max, time_max: asked.time_max, until };
-        done(check::run(desk, &scenario, explored, check::Ask { design, limits })?);
+        let (states_max, time_max) = (asked.states_max, asked.time_max);
+        let limits = Limits { threads: desk.threads, states_max, time_max, memory_max: memory, until };
+        if let Some(steps) = asked.simulate {
+            let walks =
+                Walks { seed: asked.seed, steps_max: steps, depth_max: simulate::DEPTH_MAX, time_max };
+            done(simulate::run(desk, &scenario, explored, design, walks)?);
+            return Ok(());
+        }
+        let ask = check::Ask {
+            design,
+            limits,
+            engine: match asked.engine {
+                args::Engine::Redline => Engine::Redline,
+                args::Engine::Stateright => Engine::Stateright,
+            },
+            bits: if asked.fingerprints == "128" { 128 } else { 64 },
+            keep: kept.map(|dir| check::Keep {
+                dir,
+                every: asked.checkpoint_every,
+                resume: asked.resume.is_some(),
+            }),
+        };
+        done(check::run(desk, &scenario, explored, ask)?);
         Ok(())
     })
 }

@@ -44,7 +44,8 @@ impl Bar {
             return;
         }
         let of = progress.of.map(|of| format!(" of {of}")).unwrap_or_default();
-        self.0.set_message(format!("{}: {}{of}", progress.what, progress.done));
+        let more = if progress.more.is_empty() { String::new() } else { format!(" ({})", progress.more) };
+        self.0.set_message(format!("{}: {}{of}{more}", progress.what, progress.done));
     }
 
     /// Takes the line away.

@@ -2,7 +2,7 @@
 //! violation and the sound fabric refuses.
 
 use redline_harness::catalogue::{RECOVERY, RELAXATIONS, Shown};
-use redline_harness::check::{Limits, Until, recover, recovery_terms};
+use redline_harness::check::{Limits, recover, recovery_terms};
 use redline_harness::jobs::{Desk, check};
 use redline_harness::{replay, scenario};
 use redline_vocab::Quirks;
@@ -10,7 +10,7 @@ use std::fmt::Write;
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
 
-const LIMITS: Limits = Limits { threads: 1, states_max: None, time_max: None, until: Until::FirstViolation };
+const LIMITS: Limits = Limits::threads(1);
 
 #[test]
 fn every_dropped_guard_has_a_counterexample_that_replays_and_is_refused() {
@@ -53,7 +53,7 @@ fn the_story_of_plain_preempt_is_short_and_readable() {
     let desk = Desk { stop: &stop, threads: 1, out: folder.path(), progress: &|_| {} };
     let row = &RELAXATIONS[0];
     let explored = check::explored_for(&reference, row.guards).expect("it is in the catalogue");
-    let ask = check::Ask { design: row.design(reference.design), limits: LIMITS };
+    let ask = check::Ask::new(row.design(reference.design), LIMITS);
     let section = check::run(&desk, &reference, explored, ask).expect("it can be explored");
     let finding = &section.findings[0];
     assert!(finding.steps.len() + finding.steps_left_out as usize <= 20, "{} steps", finding.steps.len());

@@ -1,6 +1,6 @@
 //! The exhausted instances with their pinned counts. A change of a count is a change of the model.
 
-use redline_harness::check::{Ending, Limits, Report, Until, Verdict, recover, recovery_terms, run};
+use redline_harness::check::{Ending, Limits, Report, Verdict, recover, recovery_terms, run};
 use redline_harness::{catalogue, jobs, scenario};
 use redline_model::cluster::Readings;
 use redline_model::reservations::{INSTANCES, Reservations};
@@ -8,7 +8,7 @@ use redline_vocab::Design;
 use std::fmt::Write;
 use std::sync::atomic::AtomicBool;
 
-const LIMITS: Limits = Limits { threads: 2, states_max: None, time_max: None, until: Until::FirstViolation };
+const LIMITS: Limits = Limits::threads(2);
 
 /// Counts that do not depend on the order of exploration.
 fn line(name: &str, report: &Report) -> String {

@@ -5,9 +5,10 @@
 //! schedule found on one side can be read by people and replayed on the other.
 
 use crate::{Command, Nexus, NodeId};
+use serde::{Deserialize, Serialize};
 
 /// One choice of a schedule.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 pub enum Action {
     /// The node's workload puts a write into its initiator queue.
     Issue(NodeId),

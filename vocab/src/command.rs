@@ -1,9 +1,10 @@
 //! SCSI commands as data: what an initiator asks for. Byte layouts live in `fabric`.
 
 use crate::{Epoch, Key, Lba, Nexus, NodeId, Serial};
+use serde::{Deserialize, Serialize};
 
 /// A run of logical blocks.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 pub struct Extent {
     /// First block.
     pub lba: Lba,
@@ -13,7 +14,7 @@ pub struct Extent {
 
 /// What a write carries: who wrote it, in which tenure, and its number. Every block of the extent
 /// carries the same record, so that a torn write can be seen. Judges read it; no target looks at it.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 pub struct Record {
     /// The node whose workload wrote it.
     pub writer: NodeId,
@@ -24,7 +25,7 @@ pub struct Record {
 }
 
 /// The six persistent reservation types (SPC-4, PERSISTENT RESERVE OUT, TYPE field).
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 pub enum PrType {
     /// 1h: others may read.
     WriteExclusive,
@@ -82,7 +83,7 @@ impl PrType {
 }
 
 /// PERSISTENT RESERVE IN service actions (5Eh).
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 pub enum PrIn {
     /// 00h
     ReadKeys,
@@ -101,7 +102,7 @@ impl PrIn {
 }
 
 /// PERSISTENT RESERVE OUT service actions (5Fh).
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 pub enum ServiceAction {
     /// 00h
     Register,
@@ -154,7 +155,7 @@ impl ServiceAction {
 }
 
 /// A PERSISTENT RESERVE OUT command with its parameter list. Raw where a field can be invalid.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 pub struct PrOut {
     /// What to do.
     pub action: ServiceAction,
@@ -197,7 +198,7 @@ impl PrOut {
 }
 
 /// A command sent to the logical unit.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 pub enum Command {
     /// READ: returns the blocks of the extent.
     Read(Extent),
@@ -222,7 +223,7 @@ macro_rules! names {
     ($($name:ident = $text:literal,)*) => {
         /// The commands that SPC-4 and SBC-3 list in their reservation conflict tables.
         /// A name says nothing about whether the command conflicts.
-        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
         pub enum Name {
             $(#[doc = $text] $name,)*
         }

@@ -4,7 +4,7 @@
 macro_rules! named_set {
     ($(#[$edoc:meta])* $one:ident, $(#[$sdoc:meta])* $set:ident: $($(#[$doc:meta])* $variant:ident = $text:literal,)*) => {
         $(#[$edoc])*
-        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, serde::Serialize, serde::Deserialize)]
         pub enum $one { $($(#[$doc])* $variant,)* }
 
         impl $one {
@@ -21,7 +21,7 @@ macro_rules! named_set {
         }
 
         $(#[$sdoc])*
-        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, serde::Serialize, serde::Deserialize)]
         pub struct $set(u64);
 
         impl $set {

@@ -4,9 +4,10 @@
 //! that an outside observer at the initiators sees from those only an instrumented target shows.
 
 use crate::{Command, Disposition, Epoch, Extent, Fault, LunView, Nexus, NodeId, Record, Reply, Tag};
+use serde::{Deserialize, Serialize};
 
 /// Why a node gave up a disk, or the attempt to own it.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 pub enum LossReason {
     /// Its key is missing from a table that lists others.
     KeyMissing,
@@ -27,7 +28,7 @@ pub enum LossReason {
 }
 
 /// Something that happened.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 pub enum Event {
     /// The node's workload put a write into its initiator queue.
     Issued {

@@ -1,9 +1,10 @@
 //! Faults that a chaos run can inject. A fault has a subject; what it does is the simulator's matter.
 
 use crate::{Micros, Nexus, NodeId};
+use serde::{Deserialize, Serialize};
 
 /// Which way of a link a partition cuts.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 pub enum Direction {
     /// From the initiator to the target.
     ToTarget,
@@ -14,7 +15,7 @@ pub enum Direction {
 }
 
 /// One fault with its subject and size.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 pub enum Fault {
     /// The connection of the nexus is reset.
     ConnectionReset(Nexus),
@@ -45,7 +46,7 @@ pub enum Fault {
 }
 
 /// The kinds of [`Fault`], for lists and counts.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 pub enum FaultKind {
     /// [`Fault::ConnectionReset`]
     ConnectionReset,

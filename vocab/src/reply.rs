@@ -3,9 +3,10 @@
 use crate::{Generation, Key, Nexus, PrType, Record};
 use alloc::vec::Vec;
 use core::fmt;
+use serde::{Deserialize, Serialize};
 
 /// Sense data of a CHECK CONDITION: sense key, additional sense code and qualifier.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 pub struct Sense {
     /// Sense key, 0..15.
     pub key: u8,
@@ -78,7 +79,7 @@ impl fmt::Display for Sense {
 }
 
 /// SCSI status (SAM-5).
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 pub enum Status {
     /// 00h
     Good,
@@ -105,7 +106,7 @@ impl fmt::Display for Status {
 }
 
 /// What the target did with a command when it took it from the transport.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 pub enum Disposition {
     /// The status is decided, and what the command does is done.
     Answered(Status),
@@ -116,7 +117,7 @@ pub enum Disposition {
 }
 
 /// The reservation as READ RESERVATION shows it: key 0 for the all-registrants types.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 pub struct Held {
     /// The holder's key.
     pub key: Key,
@@ -125,7 +126,7 @@ pub struct Held {
 }
 
 /// REPORT CAPABILITIES, the bits Redline speaks of.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 pub struct Capabilities {
     /// Compatible reservation handling.
     pub crh: bool,
@@ -140,7 +141,7 @@ pub struct Capabilities {
 }
 
 /// One registrant in READ FULL STATUS.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 pub struct FullStatusEntry {
     /// The registered nexus.
     pub nexus: Nexus,
@@ -151,7 +152,7 @@ pub struct FullStatusEntry {
 }
 
 /// What one logical block holds, as a reader sees it.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 pub enum Block {
     /// Never written.
     Blank,
@@ -162,7 +163,7 @@ pub enum Block {
 }
 
 /// Data-In of a reply.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 pub enum Data {
     /// None.
     Nothing,
@@ -194,7 +195,7 @@ pub enum Data {
 }
 
 /// A target's answer to one command.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 pub struct Reply {
     /// The status.
     pub status: Status,

@@ -2,9 +2,10 @@
 
 use crate::{Generation, Key, Nexus, PrType};
 use alloc::vec::Vec;
+use serde::{Deserialize, Serialize};
 
 /// Who holds a reservation, as its owner of state says it.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 pub enum Holder {
     /// One nexus.
     Nexus(Nexus),
@@ -13,7 +14,7 @@ pub enum Holder {
 }
 
 /// A persistent reservation; its scope is always the logical unit.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 pub struct Reservation {
     /// Its type.
     pub kind: PrType,
@@ -22,7 +23,7 @@ pub struct Reservation {
 }
 
 /// Registrations and reservation of one logical unit.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 pub struct LunView {
     /// PRgeneration.
     pub generation: Generation,

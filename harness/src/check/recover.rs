@@ -7,7 +7,7 @@
 //! This is weaker than "eventually": it says that the fabric *can* recover, not that it will. It needs one word per
 //! state and per fault-free transition, and one thread.
 
-use super::{Cut, Error, Limits, Step, Subject};
+use super::{Cut, Error, Limits, Step, Subject, checker};
 use rustc_hash::FxHashMap;
 use std::{
     collections::VecDeque,
@@ -56,7 +56,7 @@ pub fn recover<M: Subject>(
         }
     }
     if graph.queue.is_empty() {
-        return Err(Error::NoInitialState);
+        return Err(checker::Error::NoInitialState.into());
     }
     let mut actions = Vec::new();
     let mut cut = None;

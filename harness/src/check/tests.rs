@@ -84,7 +84,7 @@ fn grid() -> Grid {
 }
 
 fn limits(threads: usize) -> Limits {
-    Limits { threads, states_max: None, time_max: None, until: Until::FirstViolation }
+    Limits::threads(threads)
 }
 
 fn check(grid: &Grid, limits: Limits) -> Report {
@@ -167,7 +167,7 @@ fn a_region_of_violations_gives_its_nearest_state() {
         assert_eq!(report.counterexamples[0].steps.len(), 12, "{until:?}");
         assert_eq!(
             report.ending,
-            if until == Until::Exhausted { Ending::Exhausted } else { Ending::AtViolation }
+            if until == Until::Exhausted { Ending::Exhausted } else { Ending::Violated }
         );
     }
 }
@@ -212,7 +212,7 @@ fn every_cut_is_inconclusive_and_no_claims_are_vacuous() {
 #[test]
 fn nothing_to_explore_is_an_error() {
     let found = run(&Grid { side: 0, ..grid() }, limits(1), &AtomicBool::new(false), &mut |_| {});
-    assert_eq!(found, Err(Error::NoInitialState));
+    assert!(matches!(found, Err(Error::Search(checker::Error::NoInitialState))));
 }
 
 fn recovery(grid: &Grid, limits: Limits) -> Recovery {

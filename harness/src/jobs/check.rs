@@ -3,8 +3,8 @@
 use super::{Desk, Error, file_word, io_error, quirk_options, scenario_word, since};
 use crate::catalogue::{RECOVERY, Relaxation, Shown, relaxation};
 use crate::check::{
-    self, Ending, Limits, Recovery, Report, Subject, Until, Verdict, raw_story_header, recovery_terms,
-    story_header,
+    self, Checkpoints, Ending, Engine, How, Limits, Recovery, Report, Subject, Until, Verdict,
+    raw_story_header, recovery_terms, story_header,
 };
 use crate::record::{Finding, Section, Table};
 use crate::replay;
@@ -14,7 +14,8 @@ use redline_model::cluster::{Bounds, Cluster, Readings, UNLIMITED};
 use redline_model::reservations::{INSTANCES, Instance, Reservations};
 use redline_traces::{Header, TraceFile};
 use redline_vocab::{Action, Design, Event, Guard, Micros};
-use std::time::Instant;
+use std::path::Path;
+use std::time::{Duration, Instant};
 
 /// What is explored.
 #[derive(Clone, Copy, Debug)]
@@ -27,13 +28,37 @@ pub enum Explored {
     Recovery(Bounds),
 }
 
-/// How far a check goes.
+/// How a check is carried out.
 #[derive(Clone, Copy, Debug)]
-pub struct Ask {
+pub struct Ask<'a> {
     /// The guards that hold.
     pub design: Design,
     /// Limits.
     pub limits: Limits,
+    /// Which engine explores.
+    pub engine: Engine,
+    /// Width of fingerprints, 64 or 128 bits.
+    pub bits: u32,
+    /// Whether and where progress is kept.
+    pub keep: Option<Keep<'a>>,
+}
+
+/// Where the progress of a check is kept.
+#[derive(Clone, Copy, Debug)]
+pub struct Keep<'a> {
+    /// A folder for it.
+    pub dir: &'a Path,
+    /// Least time between two checkpoints.
+    pub every: Duration,
+    /// Continues what is there.
+    pub resume: bool,
+}
+
+impl Ask<'_> {
+    /// On the project's own engine, without checkpoints.
+    pub const fn new(design: Design, limits: Limits) -> Ask<'static> {
+        Ask { design, limits, engine: Engine::Redline, bits: 64, keep: None }
+    }
 }
 
 /// The instance in which these guards show what they are for; the scenario's own without any.
@@ -79,7 +104,7 @@ pub fn recovery_instance() -> Explored {
 ///
 /// # Errors
 /// If nothing can be explored, or an artefact cannot be written.
-pub fn run(desk: &Desk<'_>, scenario: &Scenario, explored: Explored, ask: Ask) -> Result<Section, Error> {
+pub fn run(desk: &Desk<'_>, scenario: &Scenario, explored: Explored, ask: Ask<'_>) -> Result<Section, Error> {
     match explored {
         Explored::Reservations(instance) => reservations(desk, scenario, instance, ask),
         Explored::Cluster(bounds) => cluster(desk, scenario, bounds, ask),
@@ -91,14 +116,14 @@ fn reservations(
     desk: &Desk<'_>,
     scenario: &Scenario,
     instance: Instance,
-    ask: Ask,
+    ask: Ask<'_>,
 ) -> Result<Section, Error> {
     let sound = ask.design == Design::SOUND;
     // A story that is to be replayed needs the readings of the fabric.
     let readings = if sound { Readings::Every } else { Readings::OurTarget };
     let model = Reservations::new(instance, ask.design, readings);
     let name = format!("model {}", instance.name);
-    let (mut section, report) = explore(desk, &name, &model, ask.limits)?;
+    let (mut section, report) = explore(desk, &name, &model, instance.name, ask)?;
     let types: Vec<&str> = instance.types.iter().map(|kind| kind.short()).collect();
     section.figure(
         "bounds",
@@ -118,9 +143,9 @@ fn reservations(
     Ok(section)
 }
 
-fn cluster(desk: &Desk<'_>, scenario: &Scenario, bounds: Bounds, ask: Ask) -> Result<Section, Error> {
+fn cluster(desk: &Desk<'_>, scenario: &Scenario, bounds: Bounds, ask: Ask<'_>) -> Result<Section, Error> {
     let model = model(scenario, bounds, ask.design);
-    let (mut section, report) = explore(desk, "model guest-cluster", &model, ask.limits)?;
+    let (mut section, report) = explore(desk, "model guest-cluster", &model, &bounds_words(bounds), ask)?;
     section.figure("bounds", bounds_words(bounds));
     for one in &report.counterexamples {
         let header = story_header(scenario, ask.design, bounds.nodes, model.nexuses());
@@ -137,7 +162,7 @@ pub fn model(scenario: &Scenario, bounds: Bounds, design: Design) -> Cluster {
     Cluster::new(design, bounds, Readings::OurTarget, &scenario.keys())
 }
 
-fn recovery(desk: &Desk<'_>, scenario: &Scenario, bounds: Bounds, ask: Ask) -> Result<Section, Error> {
+fn recovery(desk: &Desk<'_>, scenario: &Scenario, bounds: Bounds, ask: Ask<'_>) -> Result<Section, Error> {
     let start = Instant::now();
     let model = model(scenario, bounds, ask.design);
     desk.tell("model recovery", 0, None);
@@ -171,7 +196,7 @@ fn recovery(desk: &Desk<'_>, scenario: &Scenario, bounds: Bounds, ask: Ask) -> R
 fn recovery_outcome(found: &Recovery) -> Outcome {
     match found.cut {
         Some(check::Cut::Interrupted) => Outcome::Interrupted,
-        Some(check::Cut::States | check::Cut::Time) => Outcome::Inconclusive,
+        Some(check::Cut::States | check::Cut::Time | check::Cut::Memory) => Outcome::Inconclusive,
         None if found.stuck > 0 => Outcome::Violated,
         None if found.goals == 0 => Outcome::Vacuous,
         None => Outcome::Holds,
@@ -179,11 +204,11 @@ fn recovery_outcome(found: &Recovery) -> Outcome {
 }
 
 /// The choices of all steps, in their order.
-fn choices(steps: &[check::Step]) -> Vec<(Action, u8)> {
+pub(super) fn choices(steps: &[check::Step]) -> Vec<(Action, u8)> {
     steps.iter().flat_map(|step| step.choices.clone()).collect()
 }
 
-fn finding(
+pub(super) fn finding(
     desk: &Desk<'_>,
     scenario: &Scenario,
     header: &Header,
@@ -225,17 +250,39 @@ fn explore<M: Subject>(
     desk: &Desk<'_>,
     name: &str,
     model: &M,
-    limits: Limits,
+    bounds: &str,
+    ask: Ask<'_>,
 ) -> Result<(Section, Report), Error> {
-    let mut told = |progress: check::Progress| desk.tell(name, progress.unique, None);
-    let report = check::run(model, limits, desk.stop, &mut told)?;
+    let mut rate = Rate::new();
+    let mut told = |progress: check::Progress| {
+        (desk.progress)(&super::Progress {
+            what: name.to_owned(),
+            done: progress.unique,
+            of: progress.total,
+            more: rate.words(&progress),
+        });
+    };
+    let checkpoints = ask.keep.map(|keep| Checkpoints {
+        dir: keep.dir.to_owned(),
+        every: keep.every,
+        resume: keep.resume,
+        identity: identity(name, bounds, ask.design),
+    });
+    let how = How { engine: ask.engine, limits: ask.limits, wide: ask.bits == 128, checkpoints };
+    let report = check::run_as(how, model, desk.stop, &mut told)?;
     let mut section = Section::new(name);
     section.elapsed_ms = u64::try_from(report.elapsed.as_millis()).unwrap_or(u64::MAX);
     section.figure("unique states", report.unique);
     section.figure("states generated", report.generated);
     section.figure("depth", report.depth);
     section.figure("explored", ending_words(report.ending));
-    section.figure("chance that a state was taken for another", format!("below 10^-{}", report.omission()));
+    section.figure(
+        "odds that a state was left out",
+        format!("{:.0e} ({}-bit fingerprints)", report.collision_odds(), report.bits),
+    );
+    if ask.engine == Engine::Redline {
+        section.figure("memory", memory_words(&report.memory));
+    }
     let never: Vec<&str> = report.never_enabled().collect();
     section
         .figure("actions never enabled", if never.is_empty() { "none".to_owned() } else { never.join(", ") });
@@ -248,11 +295,63 @@ fn explore<M: Subject>(
     Ok((section, report))
 }
 
+/// What a checkpoint must be of, to be continued.
+fn identity(name: &str, bounds: &str, design: Design) -> String {
+    let dropped: Vec<&str> = design.relaxed().map(Guard::name).collect();
+    format!("{name} ({bounds}), without [{}], redline {}", dropped.join(" "), env!("CARGO_PKG_VERSION"))
+}
+
+fn memory_words(memory: &check::Memory) -> String {
+    let mib = |bytes: u64| bytes.div_ceil(1 << 20);
+    let spilled =
+        if memory.spilled > 0 { format!(", {} MiB on disk", mib(memory.spilled)) } else { String::new() };
+    format!(
+        "{} MiB of fingerprints, {} MiB of waiting states{spilled}",
+        mib(memory.table),
+        mib(memory.frontier_peak)
+    )
+}
+
+/// How fast a check is, from one moment to a later one.
+struct Rate {
+    last: (Duration, u64),
+    per_second: u64,
+}
+
+impl Rate {
+    const fn new() -> Rate {
+        Rate { last: (Duration::ZERO, 0), per_second: 0 }
+    }
+
+    fn words(&mut self, now: &check::Progress) -> String {
+        let (then, unique) = self.last;
+        let passed = now.elapsed.saturating_sub(then);
+        if passed >= Duration::from_secs(1) {
+            self.per_second = ((now.unique.saturating_sub(unique)) as f64 / passed.as_secs_f64()) as u64;
+            self.last = (now.elapsed, now.unique);
+        }
+        let left = match now.total {
+            Some(total) if self.per_second > 0 => {
+                let seconds = total.saturating_sub(now.unique) / self.per_second;
+                format!(", about {} min {} s left", seconds / 60, seconds % 60)
+            }
+            _ => String::new(),
+        };
+        format!(
+            "level {}, {} waiting, {} states/s, table {:.0} % full{left}",
+            now.depth,
+            now.queue,
+            self.per_second,
+            100.0 * now.load
+        )
+    }
+}
+
 fn judge(section: &mut Section, report: &Report) {
     let verdict = report.verdict();
     let unbroken = match report.ending {
         Ending::Exhausted => Outcome::Holds,
-        Ending::AtViolation | Ending::Cut(_) => Outcome::Inconclusive,
+        Ending::Violated | Ending::Cut(_) => Outcome::Inconclusive,
     };
     for claim in &report.claims {
         match report.counterexamples.iter().find(|one| one.property == *claim) {
@@ -303,7 +402,7 @@ fn judge(section: &mut Section, report: &Report) {
 fn ending_words(ending: Ending) -> String {
     match ending {
         Ending::Exhausted => "exhaustively".to_owned(),
-        Ending::AtViolation => "up to the first violation".to_owned(),
+        Ending::Violated => "up to the first violation".to_owned(),
         Ending::Cut(cut) => format!("not to the end: {cut}"),
     }
 }
@@ -352,19 +451,19 @@ pub fn canary(
     row: &Relaxation,
     limits: Limits,
 ) -> Result<Option<Canary>, Error> {
-    let limits = Limits { until: Until::FirstViolation, ..limits };
     let design = row.design(scenario.design);
+    let ask = Ask::new(design, Limits { until: Until::FirstViolation, ..limits });
     let (checked, report, header, story) = match row.shown {
         Shown::Cluster(bounds) => {
             let model = model(scenario, bounds, design);
-            let (section, report) = explore(desk, &format!("canary {}", row.name()), &model, limits)?;
+            let (section, report) = explore(desk, &format!("canary {}", row.name()), &model, "", ask)?;
             let story = report.counterexamples.first().and_then(|one| model.story(&choices(&one.steps)));
             (section, report, story_header(scenario, design, bounds.nodes, model.nexuses()), story)
         }
         Shown::Reservations(name) => {
             let instance = instance(name)?;
             let model = Reservations::new(instance, design, Readings::OurTarget);
-            let (section, report) = explore(desk, &format!("canary {}", row.name()), &model, limits)?;
+            let (section, report) = explore(desk, &format!("canary {}", row.name()), &model, "", ask)?;
             let story = report.counterexamples.first().and_then(|one| model.story(&choices(&one.steps)));
             (section, report, raw_story_header(scenario, design, instance.nexuses), story)
         }

@@ -9,12 +9,14 @@ pub mod conform;
 pub mod hazards;
 pub mod replay;
 pub mod shrink;
+pub mod simulate;
 #[cfg(test)]
 mod tests;
 pub mod verify;
 
 use crate::verdict::Outcome;
 use crate::{check as checking, scenario};
+use redline_checker as checker;
 use redline_traces::Class;
 use redline_vocab::Quirks;
 use std::io;
@@ -41,8 +43,10 @@ pub struct Progress {
     pub what: String,
     /// How much is done.
     pub done: u64,
-    /// Of how much, if that is known.
+    /// Of how much, if that is known or can be guessed.
     pub of: Option<u64>,
+    /// More about it, in words; may be empty.
+    pub more: String,
 }
 
 /// Why a job gave no section.
@@ -97,8 +101,16 @@ impl Error {
                 Outcome::Malformed
             }
             Error::Check(error) => match error {
-                checking::Error::NoInitialState => Outcome::Malformed,
-                checking::Error::TooManyProperties { .. } | checking::Error::Panicked => Outcome::Internal,
+                checking::Error::Lacks(_) => Outcome::Malformed,
+                checking::Error::TooManyProperties { .. } => Outcome::Internal,
+                checking::Error::Search(error) => match error {
+                    checker::Error::NoInitialState | checker::Error::Checkpoint { .. } => Outcome::Malformed,
+                    checker::Error::Disk(_) => Outcome::InputOutput,
+                    checker::Error::SameName(_)
+                    | checker::Error::NoSuchKind(_)
+                    | checker::Error::Panicked(_)
+                    | checker::Error::NotAFunction(_) => Outcome::Internal,
+                },
             },
         }
     }
@@ -111,7 +123,7 @@ impl Desk<'_> {
     }
 
     fn tell(&self, what: &str, done: u64, of: Option<u64>) {
-        (self.progress)(&Progress { what: what.to_owned(), done, of });
+        (self.progress)(&Progress { what: what.to_owned(), done, of, more: String::new() });
     }
 }
 

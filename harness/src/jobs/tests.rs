@@ -1,7 +1,7 @@
 //! Jobs give honest sections: what was cut, empty or vacuous is no pass.
 
 use super::*;
-use crate::check::{Limits, Until};
+use crate::check::Limits;
 use crate::record::Shard;
 use crate::scenario::load;
 use redline_traces::Initiators;
@@ -97,12 +97,12 @@ fn a_scenario_that_must_fail_is_verified_when_it_does() {
     // What `verify` compares, on a scenario that expects a violation and on one that does not have it any more.
     let expecting = load("zombie-owner").expect("it is embedded");
     assert!(!expecting.expect.holds);
-    let limits = Limits { threads: 1, states_max: None, time_max: None, until: Until::FirstViolation };
+    let limits = Limits::threads(1);
     let explored = check::Explored::Cluster(expecting.bounds);
     let (violated, holds) = with_desk(false, |desk| {
-        let ask = check::Ask { design: expecting.design, limits };
+        let ask = check::Ask::new(expecting.design, limits);
         let violated = check::run(desk, &expecting, explored, ask).expect("it can be explored");
-        let sound = check::Ask { design: Design::SOUND, limits };
+        let sound = check::Ask::new(Design::SOUND, limits);
         (violated, check::run(desk, &expecting, explored, sound).expect("it can be explored"))
     });
     assert_eq!(violated.outcome, Outcome::Violated);

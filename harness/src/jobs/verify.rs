@@ -9,7 +9,7 @@ use super::check::{self, Ask as CheckAsk, Explored};
 use super::{Desk, Error, replay, since};
 use crate::catalogue::{RELAXATIONS, relaxation};
 use crate::chaos::Run;
-use crate::check::{Limits, Until};
+use crate::check::Limits;
 use crate::conform::{Bounds as LinearBounds, linearizable};
 use crate::lockstep;
 use crate::record::Section;
@@ -40,10 +40,9 @@ const CANARY_STEPS_MAX: usize = 20;
 /// # Errors
 /// If something cannot be explored or written; the sections given so far stand.
 pub fn run(desk: &Desk<'_>, scenario: &Scenario, done: &mut dyn FnMut(Section)) -> Result<(), Error> {
-    let limits =
-        Limits { threads: desk.threads, states_max: None, time_max: None, until: Until::FirstViolation };
-    let sound = CheckAsk { design: Design::SOUND, limits };
-    let own = CheckAsk { design: scenario.design, limits };
+    let limits = Limits::threads(desk.threads);
+    let sound = CheckAsk::new(Design::SOUND, limits);
+    let own = CheckAsk::new(scenario.design, limits);
     type Part<'a> = Box<dyn Fn() -> Result<Section, Error> + 'a>;
     let mut parts: Vec<Part<'_>> = Vec::new();
     for instance in INSTANCES {

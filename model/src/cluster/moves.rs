@@ -4,10 +4,11 @@ use super::state::{Marks, State};
 use super::{Cluster, Log, claims};
 use crate::lun::Stage;
 use redline_vocab::{Action, Event, Nexus, NodeId};
+use serde::{Deserialize, Serialize};
 use stateright::{Model, Property};
 
 /// One step of the exploration.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 pub enum Move {
     /// One choice; where the standard leaves the target several reactions, by this number of them.
     Single(Action, u8),

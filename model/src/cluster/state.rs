@@ -9,9 +9,10 @@ use crate::node::Node;
 use crate::set::Set;
 use crate::unit::Unit;
 use redline_vocab::{Command, Epoch, Generation, Nexus, NodeId, Record, Serial, Tag};
+use serde::{Deserialize, Serialize};
 
 /// A state.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 pub struct State {
     /// The logical unit and its transport.
     pub unit: Unit,
@@ -28,7 +29,7 @@ pub struct State {
 }
 
 /// Budgets of the actions that the surroundings choose.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default, Serialize, Deserialize)]
 pub struct Left {
     /// Writes that the workloads issue.
     pub writes: u8,
@@ -61,7 +62,7 @@ pub fn spend(budget: &mut u8) {
 /// A tenure is a number relative to the newest tenure that an owner has announced: 0 stands for any
 /// older one, `CURRENT` for that one, greater numbers for first accesses whose node does not
 /// know yet that it is the owner.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 pub struct Access {
     /// By node: the tenure that its first read, which took effect, will begin; 0: none.
     pub pending: [u8; 4],
@@ -75,7 +76,7 @@ pub struct Access {
 pub const CURRENT: u8 = 1;
 
 /// Facts about the last step.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default, Serialize, Deserialize)]
 pub struct Marks(pub u16);
 
 impl Marks {

@@ -13,7 +13,10 @@
 //! With several threads the order is not breadth-first. After a violation the search is therefore repeated with one
 //! thread, which costs little: it ends at the first violation.
 
-use super::{Counterexample, Cut, Ending, Error, Fired, Limits, Progress, Report, Subject, Until, Witness};
+use super::{
+    Counterexample, Cut, Ending, Error, Fired, Limits, Memory, Progress, Report, Subject, Until, Witness,
+    checker,
+};
 use stateright::{Checker, Expectation, Model, Property};
 use std::sync::{
     Arc,
@@ -62,7 +65,7 @@ fn explore<M: Subject>(
         return Err(Error::TooManyProperties { properties_max: PROPERTIES_MAX });
     }
     if !model.init_states().iter().any(|state| model.within_boundary(state)) {
-        return Err(Error::NoInitialState);
+        return Err(checker::Error::NoInitialState.into());
     }
     let counts = Arc::new(Counts::new(model));
     let watched = Watched {
@@ -72,7 +75,7 @@ fn explore<M: Subject>(
         until: limits.until,
     };
     // A limit that is met before the start cuts the run whatever the scheduler does.
-    let nothing = Progress { unique: 0, generated: 0, depth: 0, elapsed: started.elapsed() };
+    let nothing = moment(0, 0, 0, started);
     if let Some(cut) = limit_met(limits, nothing, stop) {
         counts.cut(cut);
     }
@@ -81,12 +84,7 @@ fn explore<M: Subject>(
     let mut panicked = false;
     while !handles.is_empty() {
         std::thread::park_timeout(TICK);
-        let now = Progress {
-            unique: checker.unique_state_count() as u64,
-            generated: checker.state_count() as u64,
-            depth: checker.max_depth() as u64,
-            elapsed: started.elapsed(),
-        };
+        let now = moment(checker.unique_state_count(), checker.state_count(), checker.max_depth(), started);
         if let Some(cut) = limit_met(limits, now, stop) {
             counts.cut(cut);
         }
@@ -101,7 +99,7 @@ fn explore<M: Subject>(
         }
     }
     if panicked {
-        return Err(Error::Panicked);
+        return Err(checker::Error::Panicked("see standard error".to_owned()).into());
     }
     let fired = counts
         .fired
@@ -119,8 +117,12 @@ fn explore<M: Subject>(
         unique,
         generated,
         depth,
+        levels: Vec::new(),
         elapsed: started.elapsed(),
         ending,
+        bits: 64,
+        memory: Memory::default(),
+        unjudged: Vec::new(),
         fired,
         witnesses: Vec::new(),
         claims: Vec::new(),
@@ -152,6 +154,20 @@ fn explore<M: Subject>(
     Ok(report)
 }
 
+/// The engine says nothing of its queue and memory.
+fn moment(unique: usize, generated: usize, depth: usize, started: Instant) -> Progress {
+    Progress {
+        unique: unique as u64,
+        generated: generated as u64,
+        depth: depth as u64,
+        queue: 0,
+        load: 0.0,
+        spilled: 0,
+        total: None,
+        elapsed: started.elapsed(),
+    }
+}
+
 fn limit_met(limits: Limits, now: Progress, stop: &AtomicBool) -> Option<Cut> {
     if stop.load(Ordering::Relaxed) {
         Some(Cut::Interrupted)
@@ -159,6 +175,8 @@ fn limit_met(limits: Limits, now: Progress, stop: &AtomicBool) -> Option<Cut> {
         Some(Cut::Time)
     } else if limits.states_max.is_some_and(|max| now.unique >= max) {
         Some(Cut::States)
+    } else if limits.memory_max.is_some_and(|max| checker::resident_bytes().is_some_and(|used| used > max)) {
+        Some(Cut::Memory)
     } else {
         None
     }
@@ -192,6 +210,7 @@ impl Counts {
             Cut::States => 2,
             Cut::Time => 3,
             Cut::Interrupted => 4,
+            Cut::Memory => 5,
         };
         // The first reason stands.
         let _ = self.halt.compare_exchange(0, code, Ordering::Relaxed, Ordering::Relaxed);
@@ -202,9 +221,10 @@ impl Counts {
             return Ending::Exhausted;
         }
         match self.halt.load(Ordering::Relaxed) {
-            AT_VIOLATION => Ending::AtViolation,
+            AT_VIOLATION => Ending::Violated,
             2 => Ending::Cut(Cut::States),
             3 => Ending::Cut(Cut::Time),
+            5 => Ending::Cut(Cut::Memory),
             _ => Ending::Cut(Cut::Interrupted),
         }
     }
