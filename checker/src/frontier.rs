@@ -32,11 +32,11 @@ pub struct Budget {
     /// Bytes for table and waiting states together.
     pub max: u64,
     /// The table's bytes.
-    pub table: AtomicU64,
+    table: AtomicU64,
     /// Bytes of waiting states in memory.
     pub frontier: AtomicU64,
-    /// Their maximum so far.
-    pub frontier_peak: AtomicU64,
+    /// Most of both together so far.
+    pub peak: AtomicU64,
     /// Bytes of waiting states that were written to disk, ever.
     pub spilled: AtomicU64,
     /// The process uses more than is accounted for: what can wait on disk does.
@@ -50,9 +50,17 @@ impl Budget {
             max: max.unwrap_or(u64::MAX),
             table: AtomicU64::new(0),
             frontier: AtomicU64::new(0),
-            frontier_peak: AtomicU64::new(0),
+            peak: AtomicU64::new(0),
             spilled: AtomicU64::new(0),
             tight: AtomicBool::new(false),
+        }
+    }
+
+    /// The table has this size, or will have it next.
+    pub fn set_table(&self, bytes: u64) {
+        self.table.store(bytes, Ordering::Relaxed);
+        if !self.exceeded() {
+            self.peak.fetch_max(bytes + self.frontier.load(Ordering::Relaxed), Ordering::Relaxed);
         }
     }
 
@@ -63,11 +71,11 @@ impl Budget {
 
     /// Whether so many bytes more stay within the budget; they are counted if they do.
     fn admit(&self, bytes: u64) -> bool {
-        let used = self.frontier.fetch_add(bytes, Ordering::Relaxed) + bytes;
-        let fits =
-            used + self.table.load(Ordering::Relaxed) <= self.max && !self.tight.load(Ordering::Relaxed);
+        let waiting = self.frontier.fetch_add(bytes, Ordering::Relaxed) + bytes;
+        let used = waiting + self.table.load(Ordering::Relaxed);
+        let fits = used <= self.max && !self.tight.load(Ordering::Relaxed);
         if fits {
-            self.frontier_peak.fetch_max(used, Ordering::Relaxed);
+            self.peak.fetch_max(used, Ordering::Relaxed);
         } else {
             self.release(bytes);
         }

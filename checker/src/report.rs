@@ -122,8 +122,8 @@ pub struct Memory {
     pub table: u64,
     /// Share of it that is taken, 0 to 1.
     pub load: f64,
-    /// Most bytes of waiting states in memory at one time.
-    pub frontier_peak: u64,
+    /// Most bytes of fingerprints and waiting states in memory at one time.
+    pub peak: u64,
     /// Bytes of waiting states that were written to disk.
     pub spilled: u64,
 }

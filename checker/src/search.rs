@@ -20,7 +20,10 @@ use std::{
     io,
     panic::{AssertUnwindSafe, catch_unwind},
     path::PathBuf,
-    sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering},
+    sync::{
+        atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering},
+        mpsc,
+    },
     time::{Duration, Instant},
 };
 
@@ -101,7 +104,7 @@ pub fn search<S: Space, F: Fingerprint>(
     };
     shared.unique.0.store(table.len(), Ordering::Relaxed);
     shared.generated.0.store(tally.generated, Ordering::Relaxed);
-    shared.budget.table.store(table.bytes(), Ordering::Relaxed);
+    shared.budget.set_table(table.bytes());
 
     let ending = loop {
         if level.nodes == 0 {
@@ -182,7 +185,7 @@ pub fn search<S: Space, F: Fingerprint>(
         memory: Memory {
             table: table.bytes(),
             load: table.load(),
-            frontier_peak: budget.frontier_peak.load(Ordering::Relaxed),
+            peak: budget.peak.load(Ordering::Relaxed),
             spilled: budget.spilled.load(Ordering::Relaxed),
         },
     })
@@ -245,6 +248,8 @@ struct Shared {
     states_max: u64,
     /// 0: go on; otherwise why not.
     halt: AtomicU8,
+    /// What the process had in use before the search.
+    resident_before: u64,
 }
 
 impl Shared {
@@ -255,6 +260,7 @@ impl Shared {
             generated: Alone(AtomicU64::new(0)),
             states_max: limits.states_max.unwrap_or(u64::MAX),
             halt: AtomicU8::new(0),
+            resident_before: resident_bytes().unwrap_or(0),
         }
     }
 
@@ -323,43 +329,35 @@ fn expand<S: Space, F: Fingerprint>(
         slots.iter().map(|slot| u64::from(slot.nodes())).sum()
     };
     std::thread::scope(|scope| {
-        let main = std::thread::current();
-        let mut running: Vec<_> = workers
-            .iter_mut()
-            .map(|worker| {
-                let main = main.clone();
-                scope.spawn(move || {
-                    let done = guard(|| worker.work(round, table));
-                    main.unpark();
-                    done
-                })
-            })
-            .collect();
+        let (tell, told) = mpsc::channel();
+        for worker in workers.iter_mut() {
+            let tell = tell.clone();
+            scope.spawn(move || {
+                // Whoever listens outlives this thread.
+                let _ = tell.send(guard(|| worker.work(round, table)));
+            });
+        }
+        drop(tell);
         let mut room = None;
         let mut failed = None;
         let mut next_tick = Instant::now() + TICK;
-        while !running.is_empty() {
-            std::thread::park_timeout(TICK);
-            if Instant::now() >= next_tick {
-                next_tick = Instant::now() + TICK;
-                if let Some(cut) = limit_met(plan, round.shared) {
-                    round.shared.halt(cut);
+        loop {
+            match told.recv_timeout(next_tick.saturating_duration_since(Instant::now())) {
+                Ok(Ok(Ok(needed))) => room = room.max(needed),
+                Ok(Ok(Err(error))) => failed = Some(Error::from(error)),
+                Ok(Err(error)) => failed = Some(error),
+                Err(mpsc::RecvTimeoutError::Disconnected) => break,
+                Err(mpsc::RecvTimeoutError::Timeout) => {
+                    next_tick = Instant::now() + TICK;
+                    if let Some(cut) = limit_met(plan, round.shared) {
+                        round.shared.halt(cut);
+                    }
+                    watch_memory::<S>(round.shared);
+                    progress(ask(left()));
                 }
-                watch_memory::<S>(round.shared);
-                progress(ask(left()));
             }
-            let (done, rest): (Vec<_>, Vec<_>) = running.into_iter().partition(|thread| thread.is_finished());
-            running = rest;
-            for thread in done {
-                match thread.join() {
-                    Ok(Ok(Ok(needed))) => room = room.max(needed),
-                    Ok(Ok(Err(error))) => failed = Some(Error::from(error)),
-                    Ok(Err(error)) => failed = Some(error),
-                    Err(_) => unreachable!("panics are caught in the thread"),
-                }
-                if failed.is_some() {
-                    round.shared.halt(Cut::Interrupted);
-                }
+            if failed.is_some() {
+                round.shared.halt(Cut::Interrupted);
             }
         }
         failed.map_or(Ok(room), Err)
@@ -369,9 +367,10 @@ fn expand<S: Space, F: Fingerprint>(
 /// What is accounted for is not all that is used: states on the heap, the allocator's rest, the model itself.
 fn watch_memory<S: Space>(shared: &Shared) {
     let budget = &shared.budget;
-    let Some(used) = (budget.max < u64::MAX).then(resident_bytes).flatten() else {
+    let Some(resident) = (budget.max < u64::MAX).then(resident_bytes).flatten() else {
         return;
     };
+    let used = resident.saturating_sub(shared.resident_before);
     if used <= budget.max && !budget.exceeded() {
         budget.tight.store(false, Ordering::Relaxed);
     } else if !S::STORABLE || used > budget.max + budget.max / 4 {
@@ -406,24 +405,22 @@ fn make_room<S: Space, F: Fingerprint>(
     let budget = &round.shared.budget;
     // A share of the budget stays for what waits, so that not every single state has to go to disk.
     let most = budget.max - budget.max / 16;
-    let frontier = budget.frontier.load(Ordering::Relaxed);
-    let most = if S::STORABLE { most } else { most.saturating_sub(frontier) };
-    let possible = table.grow(room, most, threads)?;
-    budget.table.store(table.bytes(), Ordering::Relaxed);
+    let most = if S::STORABLE { most } else { most.saturating_sub(budget.frontier.load(Ordering::Relaxed)) };
+    budget.set_table(table.grown_bytes(room, most));
     if S::STORABLE && budget.exceeded() {
-        for worker in workers.iter_mut() {
-            for slot in &mut worker.slots {
-                frontier::evict(round.space, slot, budget, round.spill)?;
-            }
+        for slot in workers.iter_mut().flat_map(|worker| &mut worker.slots) {
+            frontier::evict(round.space, slot, budget, round.spill)?;
         }
         let mut slots = round.level.slots.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        for slot in slots.iter_mut() {
+        for slot in slots.iter_mut().rev() {
             if !budget.exceeded() {
                 break;
             }
             frontier::evict(round.space, slot, budget, &round.level.spill)?;
         }
     }
+    let possible = table.grow(room, most, threads)?;
+    budget.set_table(table.bytes());
     Ok(possible)
 }
 

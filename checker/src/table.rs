@@ -27,7 +27,7 @@ const LOAD_SMALL: f64 = 0.4;
 /// The same for any other table.
 const LOAD: f64 = 0.7;
 /// The same when it cannot grow.
-const LOAD_TIGHT: f64 = 0.93;
+const LOAD_TIGHT: f64 = 0.88;
 
 /// Something with a cache line (or the two that are fetched together) of its own.
 #[repr(align(128))]
@@ -133,25 +133,36 @@ impl<F: Fingerprint> Table<F> {
     /// # Errors
     /// If the system gives no memory.
     pub fn grow(&mut self, room: usize, bytes_max: u64, threads: usize) -> io::Result<bool> {
-        let needed = self.taken.0.load(Ordering::Relaxed) + room;
-        let load = |slots| if bytes::<F>(slots) < SMALL { LOAD_SMALL } else { LOAD };
-        let mut slots = self.slots * if self.bytes() < SMALL { 4 } else { 2 };
-        while limit(slots, load(slots)) < needed {
-            slots *= 2;
-        }
-        if bytes::<F>(slots) > bytes_max {
-            let most = bytes_max as usize / (8 * F::WORDS * SEGMENTS);
-            // Less than a tenth more is not worth the copying.
-            slots = if most > self.slots + self.slots / 10 { most } else { self.slots };
-        }
+        let slots = self.slots_for(room, bytes_max);
         if slots > self.slots {
             self.resize(slots, threads)?;
         }
-        self.limit = limit(slots, load(slots));
+        let needed = self.taken.0.load(Ordering::Relaxed) + room;
+        self.limit = limit(slots, load::<F>(slots));
         if self.limit < needed {
             self.limit = limit(slots, LOAD_TIGHT);
         }
         Ok(self.limit >= needed)
+    }
+
+    /// What [`Table::grow`] will make of it, in bytes.
+    pub fn grown_bytes(&self, room: usize, bytes_max: u64) -> u64 {
+        bytes::<F>(self.slots_for(room, bytes_max))
+    }
+
+    fn slots_for(&self, room: usize, bytes_max: u64) -> usize {
+        let needed = self.taken.0.load(Ordering::Relaxed) + room;
+        let mut slots = self.slots * if self.bytes() < SMALL { 4 } else { 2 };
+        while limit(slots, load::<F>(slots)) < needed {
+            slots *= 2;
+        }
+        // The last third of what there is is taken only when nothing else helps.
+        let most = |bytes: u64| (bytes / (8 * F::WORDS * SEGMENTS) as u64) as usize;
+        let enough = |slots: &usize| limit(*slots, LOAD) >= needed;
+        let modest = Some(most(bytes_max / 3 * 2)).filter(enough);
+        let slots = slots.min(modest.unwrap_or_else(|| most(bytes_max)));
+        // Less than a tenth more is not worth the copying.
+        if slots > self.slots + self.slots / 10 { slots } else { self.slots }
     }
 
     fn resize(&mut self, slots: usize, threads: usize) -> io::Result<()> {
@@ -184,6 +195,10 @@ impl<F: Fingerprint> Table<F> {
 
 fn bytes<F: Fingerprint>(slots: usize) -> u64 {
     (slots * SEGMENTS * 8 * F::WORDS) as u64
+}
+
+fn load<F: Fingerprint>(slots: usize) -> f64 {
+    if bytes::<F>(slots) < SMALL { LOAD_SMALL } else { LOAD }
 }
 
 fn limit(slots: usize, load: f64) -> usize {

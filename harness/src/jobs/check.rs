@@ -306,9 +306,10 @@ fn memory_words(memory: &check::Memory) -> String {
     let spilled =
         if memory.spilled > 0 { format!(", {} MiB on disk", mib(memory.spilled)) } else { String::new() };
     format!(
-        "{} MiB of fingerprints, {} MiB of waiting states{spilled}",
+        "at most {} MiB; table of {} MiB, {:.0} % full{spilled}",
+        mib(memory.peak),
         mib(memory.table),
-        mib(memory.frontier_peak)
+        100.0 * memory.load
     )
 }
 
