@@ -11,5 +11,6 @@
 
 extern crate alloc;
 
+pub mod array;
 pub mod guest;
 pub mod target;

@@ -81,13 +81,17 @@ fn steps<M: Subject>(model: &M, path: &checker::Path<M::State, M::Action>) -> Ve
 ///
 /// # Errors
 /// If there is nothing to explore, or the model panics.
-pub fn simulate<M: Subject>(
-    model: &M,
-    walks: Walks,
-    stop: &AtomicBool,
-) -> Result<(Walked<M::State, M::Action>, Option<Counterexample>), Error> {
+pub fn simulate<M: Subject>(model: &M, walks: Walks, stop: &AtomicBool) -> Result<Simulated<M>, Error> {
     let walked = Check::new(model).kinds(model.kinds(), M::kind).walk(walks, stop)?;
     let told = walked.violation.as_ref();
-    let told = told.map(|(property, path)| Counterexample { property, steps: steps(model, path) });
-    Ok((walked, told))
+    let violation = told.map(|(property, path)| Counterexample { property, steps: steps(model, path) });
+    Ok(Simulated { walked, violation })
+}
+
+/// What random walks met.
+pub struct Simulated<M: Subject> {
+    /// What was covered.
+    pub walked: Walked<M::State, M::Action>,
+    /// The violation, told.
+    pub violation: Option<Counterexample>,
 }

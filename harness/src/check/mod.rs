@@ -14,7 +14,7 @@ mod reservations;
 mod tests;
 
 pub use cluster::{recovery_terms, story_header};
-pub use explore::{How, run, run_as, simulate};
+pub use explore::{How, Simulated, run, run_as, simulate};
 pub use recover::{Recovery, Terms, recover};
 use redline_checker as checker;
 pub use redline_checker::{

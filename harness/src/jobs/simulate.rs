@@ -78,7 +78,7 @@ fn walk<M: Subject>(
     let start = Instant::now();
     let mut section = Section::new(format!("walks {}", asked.1));
     desk.tell(&section.name.clone(), 0, Some(walks.steps_max));
-    let (walked, violation) = check::simulate(asked.0, walks, desk.stop)?;
+    let check::Simulated { walked, violation } = check::simulate(asked.0, walks, desk.stop)?;
     section.figure("walks", walked.walks);
     section.figure("steps", walked.steps);
     section.figure("longest walk", walked.longest);
@@ -116,7 +116,7 @@ fn coverage<M: Subject>(desk: &Desk<'_>, small: (&M, &str), walks: Walks) -> Res
     if whole.ending != check::Ending::Exhausted {
         return Ok(format!("unknown: {} was not exhausted", small.1));
     }
-    let (walked, violation) = check::simulate(small.0, walks, desk.stop)?;
+    let check::Simulated { walked, violation } = check::simulate(small.0, walks, desk.stop)?;
     let until = if violation.is_some() { ", until a violation" } else { "" };
     Ok(format!(
         "{:.1} % of the {} states of the exhausted instance {}, by {} steps{until}",
