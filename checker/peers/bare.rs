@@ -119,7 +119,7 @@ pub fn explore<const W: usize>(count: u32, threads: usize, log2: u32) -> (u64, u
             vec![worker()]
         } else {
             std::thread::scope(|scope| {
-                let running: Vec<_> = (0..threads).map(|_| scope.spawn(&worker)).collect();
+                let running: Vec<_> = (0..threads).map(|_| scope.spawn(worker)).collect();
                 running.into_iter().map(|thread| thread.join().expect("no violation")).collect()
             })
         };
