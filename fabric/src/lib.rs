@@ -13,4 +13,5 @@ extern crate alloc;
 
 pub mod array;
 pub mod guest;
+pub mod scsi;
 pub mod target;
