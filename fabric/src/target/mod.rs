@@ -11,6 +11,7 @@
 //! commit, which would make PREEMPT stronger than the standard makes it.
 
 mod access;
+mod offer;
 mod port;
 mod pr;
 mod store;
@@ -23,6 +24,8 @@ use redline_vocab::{
     Quirks, Reply, Sense, Status, Tag,
 };
 
+use offer::Work;
+pub use offer::{Medium, Offer};
 use port::{Port, Stage, Task};
 use pr::{Table, Worked};
 pub use store::{Damaged, StoredTable};
@@ -71,6 +74,15 @@ pub enum Input {
         /// The command.
         command: Command,
     },
+    /// The oldest command of the nexus is taken from the transport; it came as bytes.
+    Offer {
+        /// Whose.
+        nexus: Nexus,
+        /// Its tag, not in use on this nexus.
+        tag: Tag,
+        /// The command.
+        offer: Offer,
+    },
     /// A task goes from the task set to the back end.
     Submit {
         /// Whose.
@@ -101,7 +113,7 @@ pub enum Input {
 pub enum Effect {
     /// Replace the stored table, or erase it, durably, before any later effect is carried out.
     Store(Option<StoredTable>),
-    /// Begin this medium access.
+    /// Begin this medium access. Tasks that were offered begin with [`Input::Submit`]: whoever offered them knows what they are.
     Start {
         /// Whose.
         nexus: Nexus,
@@ -180,6 +192,7 @@ impl Target {
         match input {
             Input::Login { node, nexus } => self.login(node, nexus, out),
             Input::Dispatch { nexus, tag, command } => self.dispatch(nexus, tag, command, out),
+            Input::Offer { nexus, tag, offer } => self.offered(nexus, tag, offer, out),
             Input::Submit { nexus, tag } => self.submit(nexus, tag, out),
             Input::Done { nexus, tag, outcome } => self.done(nexus, tag, outcome, out),
             Input::LoseNexus { nexus } => self.lose_nexus(nexus, out),
@@ -210,6 +223,12 @@ impl Target {
     /// The nexus's tasks that the back end has not finished, oldest first; unwanted ones included.
     pub fn at_back_end(&self, nexus: Nexus) -> impl Iterator<Item = Tag> + '_ {
         self.ports.get(usize::from(nexus.0)).into_iter().flat_map(|port| port.at(Stage::BackEnd))
+    }
+
+    /// Whether somebody still waits for this task: it is there, and neither aborted nor lost with its nexus.
+    pub fn wants(&self, nexus: Nexus, tag: Tag) -> bool {
+        let port = self.ports.get(usize::from(nexus.0));
+        port.is_some_and(|port| port.tasks.iter().any(|task| task.tag == tag && task.wanted))
     }
 
     /// Every tag of the nexus that the target remembers.
@@ -314,12 +333,34 @@ impl Target {
         if let Some(status) = self.refuses(nexus, &command) {
             return self.respond(nexus, tag, Reply::of(status), out);
         }
+        self.enter(nexus, tag, Work::Command(command), out);
+    }
+
+    /// A command that came as bytes: the same checks, with the CDB's own error at their end.
+    fn offered(&mut self, nexus: Nexus, tag: Tag, offer: Offer, out: &mut Vec<Effect>) {
+        let port = self.port(nexus);
+        assert!(port.session, "a command on {nexus} without session");
+        debug_assert!(port.find(tag).is_none(), "{tag} is in use on {nexus}");
+        let refused = if ignores_attentions(offer.name) {
+            None
+        } else {
+            self.refused_before_validation(nexus, offer.name, offer.medium.is_some())
+        };
+        match (refused.or(offer.fault.map(Status::CheckCondition)), offer.medium) {
+            (Some(status), _) => self.respond(nexus, tag, Reply::of(status), out),
+            (None, None) => self.respond(nexus, tag, Reply::of(Status::Good), out),
+            (None, Some(medium)) => self.enter(nexus, tag, Work::Offered(medium), out),
+        }
+    }
+
+    /// A task enters the task set, if there is room.
+    fn enter(&mut self, nexus: Nexus, tag: Tag, work: Work, out: &mut Vec<Effect>) {
         let room = usize::from(self.config.tasks_max);
         let port = self.port(nexus);
         if port.tasks.len() >= room {
             return self.respond(nexus, tag, Reply::of(Status::TaskSetFull), out);
         }
-        port.tasks.push(Task { tag, command, stage: Stage::TaskSet, wanted: true, condemned: false });
+        port.tasks.push(Task { tag, work, stage: Stage::TaskSet, wanted: true, condemned: false });
         out.push(Effect::Event(Event::Dispatched { nexus, tag, disposition: Disposition::Enabled }));
     }
 
@@ -345,22 +386,25 @@ impl Target {
         if ignores_attentions(command.name()) {
             return None;
         }
+        let medium = matches!(command, Command::Read(_) | Command::Write { .. } | Command::SynchronizeCache);
+        self.refused_before_validation(nexus, command.name(), medium)
+            .or_else(|| self.out_of_range(command).then_some(Status::CheckCondition(Sense::LBA_OUT_OF_RANGE)))
+    }
+
+    /// Why a command is not even looked at, if so.
+    fn refused_before_validation(&mut self, nexus: Nexus, name: Name, medium: bool) -> Option<Status> {
         if let Some(status) = self.refused_by_state(nexus) {
             return Some(status);
         }
         if let Some(held) = self.table.reservation() {
-            let conflict = access::conflicts(command.name(), held.kind, self.table.standing(nexus));
-            let medium =
-                matches!(command, Command::Read(_) | Command::Write { .. } | Command::SynchronizeCache);
+            let conflict = access::conflicts(name, held.kind, self.table.standing(nexus));
             if conflict && !(medium && self.quirks.has(Quirk::ConflictUnchecked)) {
                 return Some(Status::ReservationConflict);
             }
         }
-        if let Some(sense) = self.port(nexus).next_attention() {
-            self.port(nexus).reported(sense);
-            return Some(Status::CheckCondition(sense));
-        }
-        self.out_of_range(command).then_some(Status::CheckCondition(Sense::LBA_OUT_OF_RANGE))
+        let sense = self.port(nexus).next_attention()?;
+        self.port(nexus).reported(sense);
+        Some(Status::CheckCondition(sense))
     }
 
     /// What goes before the reservation: a reset's unit attention, and a table that could not be read.
@@ -453,7 +497,7 @@ impl Target {
                 continue;
             }
             for task in &mut port.tasks {
-                task.condemned |= matches!(task.command, Command::Write { .. });
+                task.condemned |= task.work.changes();
             }
         }
         waits_for
@@ -465,9 +509,11 @@ impl Target {
         let task = &mut port.tasks[at];
         assert_eq!(task.stage, Stage::TaskSet, "{tag} of {nexus} is at the back end already");
         task.stage = Stage::BackEnd;
-        let command = task.command;
         out.push(Effect::Event(Event::Submitted { nexus, tag }));
-        out.push(Effect::Start { nexus, tag, command });
+        match task.work {
+            Work::Command(command) => out.push(Effect::Start { nexus, tag, command }),
+            Work::Offered(_) => {}
+        }
     }
 
     fn done(&mut self, nexus: Nexus, tag: Tag, outcome: Outcome, out: &mut Vec<Effect>) {
@@ -481,7 +527,7 @@ impl Target {
             Outcome::Failed(sense) => (Status::CheckCondition(sense), Data::Nothing),
         };
         // An unwanted write has changed the medium all the same; an unwanted read is nothing, and neither is what failed.
-        let took_effect = task.wanted || matches!(task.command, Command::Write { .. });
+        let took_effect = task.wanted || task.work.changes();
         if status == Status::Good && took_effect {
             out.push(Effect::Event(Event::Committed { nexus, tag }));
         } else if !task.wanted {

@@ -2,7 +2,9 @@
 
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
-use redline_vocab::{Command, Sense, Tag};
+use redline_vocab::{Sense, Tag};
+
+use super::offer::Work;
 
 /// Where a task is.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -17,7 +19,7 @@ pub(super) enum Stage {
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub(super) struct Task {
     pub(super) tag: Tag,
-    pub(super) command: Command,
+    pub(super) work: Work,
     pub(super) stage: Stage,
     /// False once it was aborted or its nexus was lost: nobody hears of it any more, but what the
     /// back end already has may still change the medium.
