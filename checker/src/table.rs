@@ -1,9 +1,10 @@
 //! The set of fingerprints: open addressing, shared by all threads without locks.
 //!
-//! The idea: a fingerprint's upper bits choose one of [`SEGMENTS`] segments and, in it, the slot where probing begins. The
-//! slots are one array of atomic words; zero is empty, and a slot that was taken never changes again. Segments grow one
-//! by one, so that growing needs hardly more memory than the new size, and since the first slot is a monotone function of
-//! the fingerprint the old slots are read and the new ones written front to back.
+//! The idea: a fingerprint's upper bits choose a segment and, in it, the slot where probing begins. The slots are one array of
+//! atomic words; zero is empty, and a slot that was taken never changes again. A small table has one segment, a large one
+//! [`SEGMENTS_MAX`], which grow one by one, so that growing needs hardly more memory than the new size; and since the first slot is
+//! a monotone function of the fingerprint the old slots are read and the new ones written front to back. Segments are no smaller than the
+//! system's huge pages, without which an access at random misses the address cache as well.
 //!
 //! Growing needs exclusive access; threads therefore reserve room before they insert, and stop when there is none.
 
@@ -15,10 +16,12 @@ use std::{
     sync::atomic::{AtomicU64, AtomicUsize, Ordering},
 };
 
-/// How many parts of equal size there are.
-const SEGMENTS: usize = 64;
-/// Slots of a segment to begin with.
-const SLOTS_MIN: usize = 256;
+/// How many parts of equal size a large table has.
+const SEGMENTS_MAX: usize = 64;
+/// A huge page, in bytes; the least size of a segment where there are several.
+const HUGE: usize = 2 << 20;
+/// Slots of a table to begin with.
+const SLOTS_MIN: usize = 1 << 14;
 /// A table of fewer bytes grows faster: memory does not matter, copying does.
 const TINY: u64 = 8 << 20;
 /// A table of fewer bytes has more free slots.
@@ -38,8 +41,7 @@ pub struct Alone<T>(pub T);
 /// A set of fingerprints.
 pub struct Table<F> {
     segments: Vec<Segment>,
-    /// Slots of each segment.
-    slots: usize,
+    shape: Shape,
     /// Fingerprints in the table and room that is reserved. On a cache line of its own: all threads read its neighbours all
     /// the time.
     taken: Alone<AtomicUsize>,
@@ -54,13 +56,12 @@ impl<F: Fingerprint> Table<F> {
     /// # Errors
     /// If the system gives no memory.
     pub fn new() -> io::Result<Table<F>> {
-        let slots = SLOTS_MIN;
-        let segments = (0..SEGMENTS).map(|_| Segment::new(slots * F::WORDS)).collect::<io::Result<_>>()?;
+        let shape = Shape::of::<F>(SLOTS_MIN);
         Ok(Table {
-            segments,
-            slots,
+            segments: shape.build::<F>()?,
+            shape,
             taken: Alone(AtomicUsize::new(0)),
-            limit: limit(slots, LOAD_SMALL),
+            limit: shape.limit(LOAD_SMALL),
             width: PhantomData,
         })
     }
@@ -72,12 +73,12 @@ impl<F: Fingerprint> Table<F> {
 
     /// Memory, in bytes.
     pub fn bytes(&self) -> u64 {
-        bytes::<F>(self.slots)
+        bytes::<F>(self.shape.slots())
     }
 
     /// Share of the slots that are taken, 0 to 1.
     pub fn load(&self) -> f64 {
-        self.len() as f64 / (self.slots * SEGMENTS) as f64
+        self.len() as f64 / self.shape.slots() as f64
     }
 
     /// Reserves room for so many; `false` if the table has to grow first.
@@ -99,7 +100,7 @@ impl<F: Fingerprint> Table<F> {
     /// Asks for the memory that [`Table::insert`] will look at first.
     #[inline]
     pub fn prefetch(&self, fingerprint: F) {
-        let (segment, slot) = self.place(fingerprint);
+        let (segment, slot) = self.shape.place(fingerprint.lead());
         self.segments[segment].prefetch(slot * F::WORDS);
     }
 
@@ -107,14 +108,14 @@ impl<F: Fingerprint> Table<F> {
     /// same time, exactly one is told that it is new.
     #[inline]
     pub fn insert(&self, fingerprint: F) -> bool {
-        let (segment, slot) = self.place(fingerprint);
-        insert(self.segments[segment].words(), slot, self.slots, fingerprint)
+        let (segment, slot) = self.shape.place(fingerprint.lead());
+        insert(self.segments[segment].words(), slot, self.shape.each, fingerprint)
     }
 
     /// Whether the fingerprint is there.
     #[cfg(test)]
     pub fn contains(&self, fingerprint: F) -> bool {
-        let (segment, mut slot) = self.place(fingerprint);
+        let (segment, mut slot) = self.shape.place(fingerprint.lead());
         let words = self.segments[segment].words();
         loop {
             match words[slot * F::WORDS].load(Ordering::Acquire) {
@@ -125,7 +126,7 @@ impl<F: Fingerprint> Table<F> {
                 {
                     return true;
                 }
-                _ => slot = if slot + 1 == self.slots { 0 } else { slot + 1 },
+                _ => slot = if slot + 1 == self.shape.each { 0 } else { slot + 1 },
             }
         }
     }
@@ -135,87 +136,117 @@ impl<F: Fingerprint> Table<F> {
     /// # Errors
     /// If the system gives no memory.
     pub fn grow(&mut self, room: usize, bytes_max: u64, threads: usize) -> io::Result<bool> {
-        let slots = self.slots_for(room, bytes_max);
-        if slots > self.slots {
-            self.resize(slots, threads)?;
+        let shape = self.shape_for(room, bytes_max);
+        if shape != self.shape {
+            self.resize(shape, threads)?;
         }
         let needed = self.taken.0.load(Ordering::Relaxed) + room;
-        self.limit = limit(slots, load::<F>(slots));
+        self.limit = shape.limit(load::<F>(shape.slots()));
         if self.limit < needed {
-            self.limit = limit(slots, LOAD_TIGHT);
+            self.limit = shape.limit(LOAD_TIGHT);
         }
         Ok(self.limit >= needed)
     }
 
     /// What [`Table::grow`] will make of it, in bytes.
     pub fn grown_bytes(&self, room: usize, bytes_max: u64) -> u64 {
-        bytes::<F>(self.slots_for(room, bytes_max))
+        bytes::<F>(self.shape_for(room, bytes_max).slots())
     }
 
-    fn slots_for(&self, room: usize, bytes_max: u64) -> usize {
+    fn shape_for(&self, room: usize, bytes_max: u64) -> Shape {
         let needed = self.taken.0.load(Ordering::Relaxed) + room;
-        let mut slots = self.slots * if self.bytes() < TINY { 4 } else { 2 };
-        while limit(slots, load::<F>(slots)) < needed {
+        let mut slots = self.shape.slots() * if self.bytes() < TINY { 4 } else { 2 };
+        while Shape::of::<F>(slots).limit(load::<F>(slots)) < needed {
             slots *= 2;
         }
         // The last third of what there is is taken only when nothing else helps.
-        let most = |bytes: u64| (bytes / (8 * F::WORDS * SEGMENTS) as u64) as usize;
-        let enough = |slots: &usize| limit(*slots, LOAD) >= needed;
+        let most = |bytes: u64| (bytes / (8 * F::WORDS) as u64) as usize;
+        let enough = |slots: &usize| Shape::of::<F>(*slots).limit(LOAD) >= needed;
         let modest = Some(most(bytes_max / 3 * 2)).filter(enough);
         let slots = slots.min(modest.unwrap_or_else(|| most(bytes_max)));
         // Less than a tenth more is not worth the copying.
-        if slots > self.slots + self.slots / 10 { slots } else { self.slots }
+        if slots > self.shape.slots() + self.shape.slots() / 10 { Shape::of::<F>(slots) } else { self.shape }
     }
 
-    fn resize(&mut self, slots: usize, threads: usize) -> io::Result<()> {
-        let old = self.slots;
-        let small = bytes::<F>(slots) < 4 << 20;
-        let share = if small { SEGMENTS } else { SEGMENTS.div_ceil(threads) };
+    fn resize(&mut self, shape: Shape, threads: usize) -> io::Result<()> {
+        let old = std::mem::replace(&mut self.shape, shape);
+        if old.count() != shape.count() {
+            let grown = shape.build::<F>()?;
+            for segment in std::mem::replace(&mut self.segments, grown) {
+                segment.pour(old.each, |fingerprint: F| {
+                    self.insert(fingerprint);
+                });
+            }
+            return Ok(());
+        }
+        let share = self.segments.len().div_ceil(threads);
         std::thread::scope(|scope| {
             let helpers: Vec<_> = self
                 .segments
                 .chunks_mut(share)
                 .map(|part| {
-                    let mut work = move || part.iter_mut().try_for_each(|one| regrow::<F>(one, old, slots));
-                    if small { Err(work()) } else { Ok(scope.spawn(work)) }
+                    scope.spawn(move || part.iter_mut().try_for_each(|one| regrow::<F>(one, old, shape)))
                 })
                 .collect();
-            helpers.into_iter().try_for_each(|helper| match helper {
-                Ok(thread) => thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)),
-                Err(done) => done,
-            })
-        })?;
-        self.slots = slots;
-        Ok(())
+            let join = |helper: std::thread::ScopedJoinHandle<'_, io::Result<()>>| {
+                helper.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+            };
+            helpers.into_iter().try_for_each(join)
+        })
+    }
+}
+
+/// How the slots are divided.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+struct Shape {
+    /// Binary logarithm of the number of segments.
+    bits: u32,
+    /// Slots of each segment.
+    each: usize,
+}
+
+impl Shape {
+    /// For about so many slots.
+    fn of<F: Fingerprint>(slots: usize) -> Shape {
+        let several = bytes::<F>(slots) >= (SEGMENTS_MAX * HUGE) as u64;
+        let bits = if several { SEGMENTS_MAX.trailing_zeros() } else { 0 };
+        Shape { bits, each: slots >> bits }
     }
 
+    fn count(self) -> usize {
+        1 << self.bits
+    }
+
+    fn slots(self) -> usize {
+        self.each << self.bits
+    }
+
+    fn build<F: Fingerprint>(self) -> io::Result<Vec<Segment>> {
+        (0..self.count()).map(|_| Segment::new(self.each * F::WORDS)).collect()
+    }
+
+    fn limit(self, load: f64) -> usize {
+        // Segments fill evenly but for chance: six deviations of the largest stay free.
+        let mean = self.each as f64 * load;
+        ((mean - 6.0 * mean.sqrt()).max(mean * 0.5) * self.count() as f64) as usize
+    }
+
+    /// Segment and first slot: a monotone function of the word.
     #[inline]
-    fn place(&self, fingerprint: F) -> (usize, usize) {
-        place(fingerprint.lead(), self.slots)
+    fn place(self, lead: u64) -> (usize, usize) {
+        let within = lead << self.bits;
+        let slot = (u128::from(within) * self.each as u128) >> 64;
+        // In two steps, because a shift by 64 is none.
+        ((lead >> 1 >> (63 - self.bits)) as usize, slot as usize)
     }
 }
 
 fn bytes<F: Fingerprint>(slots: usize) -> u64 {
-    (slots * SEGMENTS * 8 * F::WORDS) as u64
+    (slots * 8 * F::WORDS) as u64
 }
 
 fn load<F: Fingerprint>(slots: usize) -> f64 {
     if bytes::<F>(slots) < SMALL { LOAD_SMALL } else { LOAD }
-}
-
-fn limit(slots: usize, load: f64) -> usize {
-    // Segments fill evenly but for chance: six deviations of the largest stay free.
-    let mean = slots as f64 * load;
-    ((mean - 6.0 * mean.sqrt()).max(mean * 0.5) * SEGMENTS as f64) as usize
-}
-
-/// Segment and first slot: a monotone function of the word.
-#[inline]
-fn place(lead: u64, slots: usize) -> (usize, usize) {
-    let segment = lead >> (64 - SEGMENTS.trailing_zeros());
-    let within = lead << SEGMENTS.trailing_zeros();
-    let slot = (u128::from(within) * slots as u128) >> 64;
-    (segment as usize, slot as usize)
 }
 
 #[inline]
@@ -253,16 +284,12 @@ fn tail(word: &AtomicU64) -> u64 {
     }
 }
 
-fn regrow<F: Fingerprint>(segment: &mut Segment, old: usize, slots: usize) -> io::Result<()> {
-    let grown = Segment::new(slots * F::WORDS)?;
-    let (from, to) = (segment.words(), grown.words());
-    for slot in 0..old {
-        let lead = from[slot * F::WORDS].load(Ordering::Relaxed);
-        if lead != 0 {
-            let tail = if F::WORDS == 2 { from[slot * 2 + 1].load(Ordering::Relaxed) } else { 0 };
-            insert(to, place(lead, slots).1, slots, F::from_words(lead, tail));
-        }
-    }
+fn regrow<F: Fingerprint>(segment: &mut Segment, old: Shape, shape: Shape) -> io::Result<()> {
+    let grown = Segment::new(shape.each * F::WORDS)?;
+    let to = grown.words();
+    segment.pour(old.each, |fingerprint: F| {
+        insert(to, shape.place(fingerprint.lead()).1, shape.each, fingerprint);
+    });
     *segment = grown;
     Ok(())
 }
@@ -271,26 +298,43 @@ fn regrow<F: Fingerprint>(segment: &mut Segment, old: usize, slots: usize) -> io
 /// pages every access would also miss the address cache.
 struct Segment {
     map: MmapMut,
+    /// Where in the mapping the words begin, in bytes: at a boundary of huge pages.
+    begin: usize,
     len: usize,
 }
 
 impl Segment {
     fn new(len: usize) -> io::Result<Segment> {
-        let map = MmapMut::map_anon(len * 8)?;
+        let huge = len * 8 >= HUGE;
+        // What is mapped and never touched costs nothing.
+        let map = MmapMut::map_anon(len * 8 + if huge { HUGE } else { 0 })?;
+        let begin = if huge { map.as_ptr().align_offset(HUGE) } else { 0 };
         #[cfg(target_os = "linux")]
-        if len * 8 >= 2 << 20 {
+        if huge {
             // Advice: without huge pages everything is right, only slower.
             let _ = map.advise(memmap2::Advice::HugePage);
         }
-        Ok(Segment { map, len })
+        Ok(Segment { map, begin, len })
+    }
+
+    /// Gives all fingerprints of its slots, from front to back.
+    fn pour<F: Fingerprint>(&self, slots: usize, mut to: impl FnMut(F)) {
+        let words = self.words();
+        for slot in 0..slots {
+            let lead = words[slot * F::WORDS].load(Ordering::Relaxed);
+            if lead != 0 {
+                let tail = if F::WORDS == 2 { words[slot * 2 + 1].load(Ordering::Relaxed) } else { 0 };
+                to(F::from_words(lead, tail));
+            }
+        }
     }
 
     #[inline]
     #[allow(unsafe_code)]
     fn words(&self) -> &[AtomicU64] {
-        // SAFETY: the mapping is page-aligned, zeroed, at least `len * 8` bytes long, lives as long as `self`, and is
-        // accessed in no other way than through this function; every bit pattern is a valid `AtomicU64`.
-        unsafe { std::slice::from_raw_parts(self.map.as_ptr().cast::<AtomicU64>(), self.len) }
+        // SAFETY: the mapping is zeroed, at least `begin + len * 8` bytes long, lives as long as `self`, and is accessed in no
+        // other way than through this function; `begin` is page-aligned; every bit pattern is a valid `AtomicU64`.
+        unsafe { std::slice::from_raw_parts(self.map.as_ptr().add(self.begin).cast::<AtomicU64>(), self.len) }
     }
 
     #[inline]
