@@ -13,5 +13,6 @@ extern crate alloc;
 
 pub mod array;
 pub mod guest;
+pub mod iscsi;
 pub mod scsi;
 pub mod target;
