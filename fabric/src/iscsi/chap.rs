@@ -158,7 +158,7 @@ fn base64(digits: &[u8]) -> Option<Vec<u8>> {
         _ => None,
     };
     let padding = digits.iter().rev().take_while(|digit| **digit == b'=').count();
-    if digits.len() % 4 != 0 || padding > 2 {
+    if !digits.len().is_multiple_of(4) || padding > 2 {
         return None;
     }
     let mut out = Vec::with_capacity(digits.len() / 4 * 3);

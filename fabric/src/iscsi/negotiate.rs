@@ -248,13 +248,11 @@ pub fn answer(
             holds.immediate_data = theirs && offer.immediate_data;
             yes_no(holds.immediate_data).to_string()
         }),
-        Key::MaxRecvDataSegmentLength => match number(value, LENGTHS) {
-            Some(theirs) => {
-                holds.send_max = theirs;
-                return None;
-            }
-            None => None,
-        },
+        Key::MaxRecvDataSegmentLength => {
+            // A declaration has no answer; an impossible one declares nothing.
+            holds.send_max = number(value, LENGTHS).unwrap_or(holds.send_max);
+            return None;
+        }
         Key::MaxBurstLength => {
             number(value, LENGTHS).map(|theirs| settle(&mut holds.burst_max, theirs.min(offer.burst_max)))
         }
@@ -363,10 +361,14 @@ pub fn conclude(offer: &Offer, name: &str, value: &str, holds: &mut Parameters) 
         Key::DefaultTime2Wait => holds.time_to_wait = number(value, SECONDS).ok_or_else(unfit)?,
         Key::DefaultTime2Retain => holds.time_to_retain = at_most(offer.time_to_retain, 0)?,
         Key::MaxOutstandingR2T => holds.r2t_max = at_most(offer.r2t_max, 1)?,
-        Key::MaxConnections => drop(at_most(1, 1)?),
-        Key::ErrorRecoveryLevel => drop(at_most(0, 0)?),
+        Key::MaxConnections => {
+            at_most(1, 1)?;
+        }
+        Key::ErrorRecoveryLevel => {
+            at_most(0, 0)?;
+        }
         Key::DataPDUInOrder | Key::DataSequenceInOrder => {
-            drop(boolean(value).filter(|yes| *yes).ok_or_else(unfit)?)
+            let _ = boolean(value).filter(|yes| *yes).ok_or_else(unfit)?;
         }
         Key::OFMarker
         | Key::IFMarker

@@ -13,12 +13,13 @@
 use super::chap::{Account, Algorithm, Challenge};
 use super::initiator::{self, Credentials, Direction, Event, Initiator, Opening, ScsiCommand, Settings};
 use super::negotiate::Offer;
+use super::pdu::{Bounds, Decoder, Frame, Header, Writer};
 use super::serial::Sn;
 use super::target::{
     Accounts, CloseReason, Config, ConnectionId, Effect, Endpoint, Input, Limits, Notice, Portal, Timing,
 };
 use crate::array::{self, Function, InitiatorPort, Managed, Response, TargetPort};
-use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
+use alloc::collections::{BTreeMap, VecDeque};
 use alloc::string::ToString;
 use alloc::vec;
 use alloc::vec::Vec;
@@ -176,7 +177,14 @@ pub(super) struct World {
     pub(super) notices: Vec<Notice>,
     /// Bytes travel in chunks of this length at most.
     pub(super) chunk: usize,
+    wire: VecDeque<Arrival>,
     next: u64,
+}
+
+/// What is under way.
+enum Arrival {
+    Target(Input),
+    Peer(ConnectionId, Bytes),
 }
 
 pub(super) fn config() -> Config {
@@ -240,6 +248,7 @@ impl World {
             peers: BTreeMap::new(),
             notices: Vec::new(),
             chunk: usize::MAX,
+            wire: VecDeque::new(),
             next: 0,
         }
     }
@@ -285,43 +294,71 @@ impl World {
 
     /// Something happens to an initiator, and everything that follows from it.
     pub(super) fn tell(&mut self, connection: ConnectionId, input: initiator::Input) {
-        let mut effects = Vec::new();
-        let peer = self.peer(connection);
-        peer.initiator.as_mut().expect("an initiator").step(input, &mut effects);
-        let mut sent = Vec::new();
-        for effect in effects {
-            match effect {
-                initiator::Effect::Send(pieces) => sent.extend(pieces),
-                initiator::Effect::Close => peer.left = true,
-                initiator::Effect::Event(event) => peer.events.push(event),
-            }
-        }
-        self.carry(connection, &sent.concat());
+        self.towards_peer(connection, input);
+        self.settle();
     }
 
-    /// Bytes reach the target.
+    /// Bytes reach the target, and everything that follows from it.
     pub(super) fn carry(&mut self, connection: ConnectionId, bytes: &[u8]) {
-        for chunk in bytes.chunks(self.chunk.min(bytes.len().max(1))) {
-            self.target(Input::Received { connection, bytes: Bytes::copy_from_slice(chunk) });
-        }
-        if self.peer(connection).left && self.peer(connection).closed.is_none() {
-            self.target(Input::Closed { connection });
-        }
+        self.towards_target(connection, bytes);
+        self.settle();
     }
 
     /// Something happens to the target, and everything that follows from it.
     pub(super) fn target(&mut self, input: Input) {
+        self.wire.push_back(Arrival::Target(input));
+        self.settle();
+    }
+
+    fn towards_target(&mut self, connection: ConnectionId, bytes: &[u8]) {
+        for chunk in bytes.chunks(self.chunk) {
+            let bytes = Bytes::copy_from_slice(chunk);
+            self.wire.push_back(Arrival::Target(Input::Received { connection, bytes }));
+        }
+    }
+
+    fn towards_peer(&mut self, connection: ConnectionId, input: initiator::Input) {
+        let mut effects = Vec::new();
+        let peer = self.peer(connection);
+        peer.initiator.as_mut().expect("an initiator").step(input, &mut effects);
+        for effect in effects {
+            match effect {
+                initiator::Effect::Send(pieces) => self.towards_target(connection, &pieces.concat()),
+                initiator::Effect::Close => {
+                    self.peer(connection).left = true;
+                    self.wire.push_back(Arrival::Target(Input::Closed { connection }));
+                }
+                initiator::Effect::Event(event) => self.peer(connection).events.push(event),
+            }
+        }
+    }
+
+    /// Lets everything arrive that is under way, in order.
+    fn settle(&mut self) {
+        while let Some(arrival) = self.wire.pop_front() {
+            match arrival {
+                Arrival::Target(input) => self.step(input),
+                Arrival::Peer(connection, bytes) => match self.peer(connection).initiator {
+                    Some(_) => self.towards_peer(connection, initiator::Input::Received(bytes)),
+                    None => self.peer(connection).received.extend_from_slice(&bytes),
+                },
+            }
+        }
+    }
+
+    fn step(&mut self, input: Input) {
         let mut inputs = VecDeque::from([input]);
-        let mut towards: Vec<(ConnectionId, Bytes)> = Vec::new();
         while let Some(input) = inputs.pop_front() {
             let mut effects = Vec::new();
             self.endpoint.step(self.now, input, &mut effects);
-            let mut sends = BTreeSet::new();
             for effect in effects {
                 match effect {
                     Effect::Send { connection, pieces } => {
-                        assert!(sends.insert(connection) || !pieces.is_empty());
-                        towards.push((connection, Bytes::from(pieces.concat())));
+                        assert!(pieces.iter().all(|piece| !piece.is_empty()) && !pieces.is_empty());
+                        assert_eq!(self.peer(connection).closed, None, "nothing is sent after the end");
+                        for chunk in pieces.concat().chunks(self.chunk) {
+                            self.wire.push_back(Arrival::Peer(connection, Bytes::copy_from_slice(chunk)));
+                        }
                     }
                     Effect::Close { connection, reason } => self.peer(connection).closed = Some(reason),
                     Effect::Array(input) => {
@@ -333,16 +370,39 @@ impl World {
                 }
             }
         }
-        for (connection, bytes) in towards {
-            if self.peer(connection).initiator.is_some() {
-                let length = self.chunk.min(bytes.len());
-                for chunk in bytes.chunks(length) {
-                    self.tell(connection, initiator::Input::Received(Bytes::copy_from_slice(chunk)));
-                }
-            } else {
-                self.peer(connection).received.extend_from_slice(&bytes);
-            }
+    }
+
+    /// From now on the tests speak for the initiator, who goes on as it was.
+    pub(super) fn detach(&mut self, connection: ConnectionId) -> Initiator {
+        self.peer(connection).initiator.take().expect("an initiator")
+    }
+
+    /// A PDU of the tests' own making reaches the target; without digests.
+    pub(super) fn inject(&mut self, connection: ConnectionId, header: Header, data: &[u8]) {
+        let mut writer = Writer::default();
+        writer.put(&header, &[Bytes::copy_from_slice(data)]);
+        self.carry(connection, &writer.take().concat());
+    }
+
+    /// What the target has sent since the last time, to a connection that has no initiator.
+    pub(super) fn frames(&mut self, connection: ConnectionId) -> Vec<Frame> {
+        let received = core::mem::take(&mut self.peer(connection).received);
+        let mut decoder = Decoder::new(Bounds { data_max: 0xFF_FFFF, ahs_max: 0 });
+        decoder.push(Bytes::from(received));
+        let mut frames = Vec::new();
+        while let Some(frame) = decoder.next().expect("the target speaks well") {
+            frames.push(frame);
         }
+        assert_eq!(decoder.held(), 0, "the target sends whole PDUs");
+        frames
+    }
+
+    /// The headers of those.
+    pub(super) fn headers(&mut self, connection: ConnectionId) -> Vec<Header> {
+        self.frames(connection)
+            .into_iter()
+            .map(|frame| frame.header.expect("headers that mean something"))
+            .collect()
     }
 
     /// Time passes.

@@ -535,12 +535,10 @@ impl Endpoint {
             array::Effect::LoginRefused { login } => {
                 if self.orphans.remove(&login).is_none()
                     && let Some((connection, settling)) = self.settling(login)
-                {
-                    if let Err(reason) =
+                    && let Err(reason) =
                         self.refuse(connection, &settling.agreed, LoginStatus::OutOfResources)
-                    {
-                        self.close(connection, reason, effects);
-                    }
+                {
+                    self.close(connection, reason, effects);
                 }
             }
             array::Effect::Ask { nexus, tag, bytes } => {
