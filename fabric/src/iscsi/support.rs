@@ -105,7 +105,7 @@ impl Script {
                 effects.push(array::Effect::Respond { nexus, tag, response: check(0x0B, 0x4B, 0) });
             }
             array::Input::Manage { nexus, tag, function, .. } => self.manage(nexus, tag, function, effects),
-            array::Input::DiskDone { .. } => unreachable!("the script has no disk"),
+            other => unreachable!("the script has no disk: {other:?}"),
         }
     }
 

@@ -322,7 +322,8 @@ fn more_data_than_agreed_on_end_in_an_error() {
         let [Header::ReadyToTransfer(pdu)] = &headers[..] else { panic!("{headers:?}") };
         world.inject(one, data_out(1, pdu.transfer, 0, 0, true), &block);
     };
-    let cases: [&dyn Fn(&mut World, ConnectionId); 4] = [
+    type Case<'a> = &'a dyn Fn(&mut World, ConnectionId);
+    let cases: [Case<'_>; 4] = [
         &unsolicited_beyond_first_burst,
         &immediate_beyond_first_burst,
         &more_than_was_asked_for,
