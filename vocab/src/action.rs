@@ -52,6 +52,8 @@ pub enum Action {
     Restart(NodeId),
     /// The connection of the nexus breaks; replies on their way are lost.
     Break(Nexus),
+    /// The initiator of the nexus logs out.
+    Logout(Nexus),
     /// The target declares the nexus lost (Time2Retain has passed).
     Expire(Nexus),
     /// The node logs in: a new session on the same nexus (reinstatement), or with a new ISID.

@@ -1,6 +1,6 @@
 //! SCSI commands as data: what an initiator asks for. Byte layouts live in `fabric`.
 
-use crate::{Epoch, Key, Lba, Nexus, NodeId, Serial};
+use crate::{Epoch, Function, Key, Lba, Nexus, NodeId, PortList, Serial};
 use serde::{Deserialize, Serialize};
 
 /// A run of logical blocks.
@@ -169,10 +169,10 @@ pub struct PrOut {
     pub kind: u8,
     /// Activate persist through power loss.
     pub aptpl: bool,
-    /// Specify initiator ports: also register the ports listed.
-    pub spec_i_pt: bool,
-    /// Register on all target ports.
-    pub all_tg_pt: bool,
+    /// Specify initiator ports: also register the ports listed, on all target ports if `all_tg_pt` asks for it.
+    pub spec_i_pt: PortList,
+    /// Register on all target ports: the sender's nexuses with the other target ports of the device.
+    pub all_tg_pt: PortList,
     /// REGISTER AND MOVE only: unregister the sender.
     pub unreg: bool,
     /// REGISTER AND MOVE only: the nexus that becomes registered and holder.
@@ -189,8 +189,8 @@ impl PrOut {
             scope: 0,
             kind: 0,
             aptpl: false,
-            spec_i_pt: false,
-            all_tg_pt: false,
+            spec_i_pt: PortList::Absent,
+            all_tg_pt: PortList::Absent,
             unreg: false,
             destination: None,
         }
@@ -215,6 +215,12 @@ pub enum Command {
     PrIn(PrIn),
     /// PERSISTENT RESERVE OUT.
     PrOut(PrOut),
+    /// RESERVE(6) or RESERVE(10) of SPC-2: the sender takes the logical unit for itself.
+    LegacyReserve,
+    /// RELEASE(6) or RELEASE(10) of SPC-2: the sender gives it back.
+    LegacyRelease,
+    /// A task management function, which is no command but comes on the same way.
+    Manage(Function),
     /// Any other command, of which only its reservation conflict matters here.
     Other(Name),
 }
@@ -297,18 +303,23 @@ names! {
     SecurityProtocolOut = "SECURITY PROTOCOL OUT",
     StopUnit = "START STOP UNIT (otherwise)",
     PreventMediumRemoval = "PREVENT ALLOW MEDIUM REMOVAL (PREVENT≠0)",
+    LegacyReserve = "RESERVE (SPC-2)",
+    LegacyRelease = "RELEASE (SPC-2)",
 }
 
 impl Command {
-    /// The command's row in the standard's reservation conflict tables.
-    pub const fn name(&self) -> Name {
-        match self {
+    /// The command's row in the standard's reservation conflict tables; a task management function has none.
+    pub const fn name(&self) -> Option<Name> {
+        Some(match self {
             Command::Read(_) => Name::Read,
             Command::Write { .. } => Name::Write,
             Command::SynchronizeCache => Name::SynchronizeCache,
             Command::PrIn(_) => Name::PersistentReserveIn,
             Command::PrOut(_) => Name::PersistentReserveOut,
+            Command::LegacyReserve => Name::LegacyReserve,
+            Command::LegacyRelease => Name::LegacyRelease,
+            Command::Manage(_) => return None,
             Command::Other(name) => *name,
-        }
+        })
     }
 }

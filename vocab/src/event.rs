@@ -122,6 +122,11 @@ pub enum Event {
         /// Which.
         nexus: Nexus,
     },
+    /// The initiator logged out: the session and its connection ended in order; its tasks are gone.
+    LoggedOut {
+        /// Which.
+        nexus: Nexus,
+    },
     /// The target gave up the nexus; its tasks are gone.
     NexusLost {
         /// Which.
@@ -217,6 +222,7 @@ impl Event {
             | Event::Received { .. }
             | Event::Forgotten { .. }
             | Event::LoggedIn { .. }
+            | Event::LoggedOut { .. }
             | Event::ConnectionLost { .. } => true,
             Event::Issued { .. }
             | Event::Dispatched { .. }

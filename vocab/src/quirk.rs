@@ -60,4 +60,16 @@ named_set! {
     ExecutedDespiteAttention = "executed-despite-attention",
     /// Loss of the nexus removes its registration.
     NexusLossUnregisters = "nexus-loss-unregisters",
+    /// A legacy reservation stays when its holder's nexus is lost or logs out.
+    LegacyOutlivesNexus = "legacy-outlives-nexus",
+    /// RESERVE takes the logical unit although there are registrations.
+    CrhIgnored = "crh-ignored",
+    /// LOGICAL UNIT RESET and the target resets clear registrations and reservation.
+    ResetClearsRegistrations = "reset-clears-registrations",
+    /// Task management functions and resets answer before the back end is done with the writes that they end.
+    ResetBeforeQuiet = "reset-before-quiet",
+    /// REGISTER with SPEC_I_PT registers those that it can where one of them fails.
+    SpecIPtPartial = "spec-i-pt-partial",
+    /// ALL_TG_PT registers only the nexus on which the command came.
+    AllTgPtIgnored = "all-tg-pt-ignored",
 }

@@ -1,6 +1,6 @@
 //! What a target answers: SCSI status, sense and data.
 
-use crate::{Generation, Key, Nexus, PrType, Record};
+use crate::{Generation, Key, Managed, Nexus, PrType, Record};
 use alloc::vec::Vec;
 use core::fmt;
 use serde::{Deserialize, Serialize};
@@ -54,6 +54,8 @@ senses! {
     INSUFFICIENT_REGISTRATION_RESOURCES = 0x05, 0x55, 0x04, "insufficient registration resources";
     /// 06/29/01
     POWER_ON = 0x06, 0x29, 0x01, "power on occurred";
+    /// 06/29/02
+    SCSI_BUS_RESET = 0x06, 0x29, 0x02, "SCSI bus reset occurred";
     /// 06/29/03
     BUS_DEVICE_RESET = 0x06, 0x29, 0x03, "bus device reset function occurred";
     /// 06/29/07
@@ -112,7 +114,8 @@ pub enum Disposition {
     Answered(Status),
     /// A medium access entered the task set; its status follows when the back end is done with it.
     Enabled,
-    /// PREEMPT AND ABORT changed the table; its GOOD waits until what it aborts can have no effect.
+    /// PREEMPT AND ABORT changed the table, or a task management function was carried out; the answer waits until
+    /// what it aborts can have no effect.
     Held,
 }
 
@@ -192,6 +195,8 @@ pub enum Data {
     },
     /// Answer to READ: one entry for each block.
     Blocks(Vec<Block>),
+    /// Service response to a task management function; the status beside it is GOOD.
+    Managed(Managed),
 }
 
 /// A target's answer to one command.

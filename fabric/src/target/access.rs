@@ -70,7 +70,10 @@ fn need(name: Name) -> Need {
         | Name::AccessControlOut
         | Name::ReportReferrals
         | Name::StartUnit
-        | Name::AllowMediumRemoval => Need::Nothing,
+        | Name::AllowMediumRemoval
+        // RESERVE and RELEASE of SPC-2 have a rule of their own, in `legacy`.
+        | Name::LegacyReserve
+        | Name::LegacyRelease => Need::Nothing,
         Name::Read
         | Name::Verify
         | Name::PreFetch

@@ -11,6 +11,8 @@
 //! commit, which would make PREEMPT stronger than the standard makes it.
 
 mod access;
+mod legacy;
+mod manage;
 mod offer;
 mod port;
 mod pr;
@@ -20,10 +22,12 @@ mod tests;
 
 use alloc::vec::Vec;
 use redline_vocab::{
-    Block, Command, Data, Disposition, Event, Extent, Generation, LunView, Name, Nexus, NodeId, PrOut, Quirk,
+    Block, Command, Data, Disposition, Event, Extent, Function, Generation, LunView, Name, Nexus, NodeId, PrOut, Quirk,
     Quirks, Reply, Sense, Status, Tag,
 };
 
+use access::Standing;
+use legacy::Compatible;
 use offer::Work;
 pub use offer::{Medium, Offer};
 use port::{Port, Stage, Task};
@@ -104,6 +108,11 @@ pub enum Input {
         /// Which.
         nexus: Nexus,
     },
+    /// The session of the nexus ended in order: its initiator logged out.
+    Logout {
+        /// Which.
+        nexus: Nexus,
+    },
     /// Writes the table to stable storage if quirk `persist-late` has put that off.
     Persist,
 }
@@ -131,15 +140,19 @@ pub enum Effect {
         /// The reply.
         reply: Reply,
     },
+    /// Break every connection (TARGET COLD RESET). Their nexuses are lost in the usual way.
+    DropConnections,
     /// Something happened that a trace records.
     Event(Event),
 }
 
-/// A PREEMPT AND ABORT whose GOOD waits for the back end.
+/// A PREEMPT AND ABORT or a task management function whose answer waits for the back end.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 struct HeldAnswer {
     nexus: Nexus,
     tag: Tag,
+    /// `None`: PREEMPT AND ABORT.
+    function: Option<Function>,
     waits_for: Vec<(Nexus, Tag)>,
 }
 
@@ -153,6 +166,8 @@ pub struct Target {
     stored: Option<StoredTable>,
     /// The stored table could not be read: nothing is let in until an operator decides.
     damaged: bool,
+    /// Who has reserved the unit with RESERVE of SPC-2.
+    legacy: Option<Nexus>,
     /// By nexus number; grows as nexuses appear.
     ports: Vec<Port>,
     held: Vec<HeldAnswer>,
@@ -169,8 +184,16 @@ impl Target {
     ) -> Target {
         let found = stored.clone().filter(|_| !quirks.has(Quirk::TableLostAtRestart));
         let table = Table::new(config.registrants_max, quirks, found);
-        let target =
-            Target { config, quirks, table, stored, damaged: false, ports: Vec::new(), held: Vec::new() };
+        let target = Target {
+            config,
+            quirks,
+            table,
+            stored,
+            damaged: false,
+            legacy: None,
+            ports: Vec::new(),
+            held: Vec::new(),
+        };
         out.push(Effect::Event(Event::PoweredOn { view: target.view() }));
         target
     }
@@ -196,6 +219,7 @@ impl Target {
             Input::Submit { nexus, tag } => self.submit(nexus, tag, out),
             Input::Done { nexus, tag, outcome } => self.done(nexus, tag, outcome, out),
             Input::LoseNexus { nexus } => self.lose_nexus(nexus, out),
+            Input::Logout { nexus } => self.logout(nexus, out),
             Input::Persist => self.persist(out),
         }
     }
@@ -248,6 +272,11 @@ impl Target {
         self.table.view()
     }
 
+    /// Who has reserved the unit with RESERVE of SPC-2.
+    pub fn legacy_holder(&self) -> Option<Nexus> {
+        self.legacy
+    }
+
     /// Whether quirk `persist-late` has left the stored table behind.
     pub fn is_behind_on_storage(&self) -> bool {
         self.stored != self.table.to_store()
@@ -264,6 +293,9 @@ impl Target {
         }
         for held in &mut self.held {
             held.tag = tag(held.nexus, held.tag);
+            if let Some(Function::AbortTask(task)) = &mut held.function {
+                *task = tag(held.nexus, *task);
+            }
             for (nexus, waits) in &mut held.waits_for {
                 *waits = tag(*nexus, *waits);
             }
@@ -289,15 +321,30 @@ impl Target {
         out.push(Effect::Event(Event::LoggedIn { node, nexus }));
     }
 
-    /// The nexus is gone: its tasks die with it, its registration and reservation stay (SPC-4 5.7.1).
+    /// The nexus is gone, and hears of it when it comes back.
     fn lose_nexus(&mut self, nexus: Nexus, out: &mut Vec<Effect>) {
-        let outlives = self.quirks.has(Quirk::TasksOutliveNexus);
         let port = self.port(nexus);
-        port.session = false;
         if port.known {
             port.attend(Sense::NEXUS_LOSS);
         }
         out.push(Effect::Event(Event::NexusLost { nexus }));
+        self.end_session(nexus, out);
+    }
+
+    /// The initiator has taken its leave: there is nothing to tell it when it comes back.
+    fn logout(&mut self, nexus: Nexus, out: &mut Vec<Effect>) {
+        out.push(Effect::Event(Event::LoggedOut { nexus }));
+        self.end_session(nexus, out);
+    }
+
+    /// Tasks and a legacy reservation die with the session, registration and reservation stay (SPC-4 5.7.1).
+    fn end_session(&mut self, nexus: Nexus, out: &mut Vec<Effect>) {
+        let outlives = self.quirks.has(Quirk::TasksOutliveNexus);
+        if !self.quirks.has(Quirk::LegacyOutlivesNexus) {
+            self.legacy = self.legacy.filter(|holder| *holder != nexus);
+        }
+        let port = self.port(nexus);
+        port.session = false;
         if outlives {
             port.tasks.iter_mut().for_each(|task| task.wanted = false);
         } else {
@@ -321,7 +368,8 @@ impl Target {
             Command::Read(_) | Command::Write { .. } | Command::SynchronizeCache => {
                 self.admit(nexus, tag, command, out);
             }
-            Command::PrIn(_) | Command::Other(_) => {
+            Command::Manage(function) => self.manage(nexus, tag, function, out),
+            Command::PrIn(_) | Command::LegacyReserve | Command::LegacyRelease | Command::Other(_) => {
                 let reply = self.answer(nexus, &command);
                 self.respond(nexus, tag, reply, out);
             }
@@ -364,16 +412,30 @@ impl Target {
         out.push(Effect::Event(Event::Dispatched { nexus, tag, disposition: Disposition::Enabled }));
     }
 
-    /// Commands without medium access, other than PERSISTENT RESERVE OUT.
+    /// Commands that change no registration and access no medium.
     fn answer(&mut self, nexus: Nexus, command: &Command) -> Reply {
         if let Some(status) = self.refuses(nexus, command) {
             return Reply::of(status);
         }
         let data = match command {
             Command::PrIn(action) => self.table.answer(*action),
+            Command::LegacyReserve => {
+                if self.compatible(nexus) == Compatible::Alone || self.quirks.has(Quirk::CrhIgnored) {
+                    self.legacy = Some(nexus);
+                }
+                Data::Nothing
+            }
+            Command::LegacyRelease => {
+                self.legacy = self.legacy.filter(|holder| *holder != nexus);
+                Data::Nothing
+            }
             Command::Other(_) => Data::Nothing,
-            Command::Read(_) | Command::Write { .. } | Command::SynchronizeCache | Command::PrOut(_) => {
-                unreachable!("medium accesses and PERSISTENT RESERVE OUT are taken elsewhere")
+            Command::Read(_)
+            | Command::Write { .. }
+            | Command::SynchronizeCache
+            | Command::PrOut(_)
+            | Command::Manage(_) => {
+                unreachable!("medium accesses, PERSISTENT RESERVE OUT and functions are taken elsewhere")
             }
         };
         Reply { status: Status::Good, data }
@@ -383,11 +445,12 @@ impl Target {
     /// reservation conflict, then any other unit attention, then errors of the command itself
     /// (SAM-5 status precedence).
     fn refuses(&mut self, nexus: Nexus, command: &Command) -> Option<Status> {
-        if ignores_attentions(command.name()) {
+        let name = command.name()?;
+        if ignores_attentions(name) {
             return None;
         }
         let medium = matches!(command, Command::Read(_) | Command::Write { .. } | Command::SynchronizeCache);
-        self.refused_before_validation(nexus, command.name(), medium)
+        self.refused_before_validation(nexus, name, medium)
             .or_else(|| self.out_of_range(command).then_some(Status::CheckCondition(Sense::LBA_OUT_OF_RANGE)))
     }
 
@@ -396,15 +459,35 @@ impl Target {
         if let Some(status) = self.refused_by_state(nexus) {
             return Some(status);
         }
-        if let Some(held) = self.table.reservation() {
-            let conflict = access::conflicts(name, held.kind, self.table.standing(nexus));
-            if conflict && !(medium && self.quirks.has(Quirk::ConflictUnchecked)) {
-                return Some(Status::ReservationConflict);
-            }
+        if self.conflicts(nexus, name) && !(medium && self.quirks.has(Quirk::ConflictUnchecked)) {
+            return Some(Status::ReservationConflict);
         }
         let sense = self.port(nexus).next_attention()?;
         self.port(nexus).reported(sense);
         Some(Status::CheckCondition(sense))
+    }
+
+    /// Whether a reservation, legacy or persistent, refuses the command of the nexus. Of PERSISTENT RESERVE OUT it says only
+    /// what the legacy reservation does: each service action has its own rule.
+    fn conflicts(&self, nexus: Nexus, name: Name) -> bool {
+        if self.legacy.is_some_and(|holder| legacy::conflicts(holder, nexus, name)) {
+            return true;
+        }
+        match name {
+            Name::LegacyReserve if self.quirks.has(Quirk::CrhIgnored) => false,
+            Name::LegacyReserve | Name::LegacyRelease => self.compatible(nexus) == Compatible::Conflict,
+            _ => self
+                .table
+                .reservation()
+                .is_some_and(|held| access::conflicts(name, held.kind, self.table.standing(nexus))),
+        }
+    }
+
+    fn compatible(&self, nexus: Nexus) -> Compatible {
+        let standing = self.table.standing(nexus);
+        let registered = standing != Standing::Stranger;
+        let held = self.table.reservation().map(|held| held.kind);
+        legacy::compatible(self.table.is_in_use(), registered, standing == Standing::Holder, held)
     }
 
     /// What goes before the reservation: a reset's unit attention, and a table that could not be read.
@@ -420,13 +503,22 @@ impl Target {
     fn out_of_range(&self, command: &Command) -> bool {
         match command {
             Command::Read(extent) | Command::Write { extent, .. } => ends_beyond(*extent, self.config.blocks),
-            Command::SynchronizeCache | Command::PrIn(_) | Command::PrOut(_) | Command::Other(_) => false,
+            Command::SynchronizeCache
+            | Command::PrIn(_)
+            | Command::PrOut(_)
+            | Command::LegacyReserve
+            | Command::LegacyRelease
+            | Command::Manage(_)
+            | Command::Other(_) => false,
         }
     }
 
     fn persistent_reserve_out(&mut self, nexus: Nexus, tag: Tag, order: &PrOut, out: &mut Vec<Effect>) {
         if let Some(status) = self.refused_by_state(nexus) {
             return self.respond(nexus, tag, Reply::of(status), out);
+        }
+        if self.conflicts(nexus, Name::PersistentReserveOut) {
+            return self.respond(nexus, tag, Reply::of(Status::ReservationConflict), out);
         }
         let mut next = self.table.clone();
         let worked = next.work_out(nexus, order);
@@ -451,10 +543,18 @@ impl Target {
             self.publish(&before, out);
             return self.reply(nexus, tag, reply, out);
         }
-        if worked.status != Status::Good {
-            return self.respond(nexus, tag, Reply::of(worked.status), out);
-        }
         let before = self.view();
+        if worked.status != Status::Good {
+            let reply = Reply::of(worked.status);
+            if !self.quirks.has(Quirk::SpecIPtPartial) {
+                return self.respond(nexus, tag, reply, out);
+            }
+            let disposition = Disposition::Answered(reply.status);
+            out.push(Effect::Event(Event::Dispatched { nexus, tag, disposition }));
+            self.table = next;
+            self.publish(&before, out);
+            return self.reply(nexus, tag, reply, out);
+        }
         self.table = next;
         self.conclude(nexus, tag, worked, &before, out);
     }
@@ -472,7 +572,7 @@ impl Target {
         }
         self.publish(before, out);
         if held {
-            self.held.push(HeldAnswer { nexus, tag, waits_for });
+            self.held.push(HeldAnswer { nexus, tag, function: None, waits_for });
         } else {
             self.reply(nexus, tag, Reply::of(Status::Good), out);
         }
@@ -546,7 +646,7 @@ impl Target {
             self.held[at].waits_for.retain(|waits| *waits != (nexus, tag));
             if self.held[at].waits_for.is_empty() {
                 let held = self.held.remove(at);
-                self.reply(held.nexus, held.tag, Reply::of(Status::Good), out);
+                self.give(&held, out);
             } else {
                 at += 1;
             }

@@ -6,8 +6,8 @@
 
 use alloc::vec::Vec;
 use redline_vocab::{
-    Capabilities, Data, FullStatusEntry, Generation, Held, Holder, Key, LunView, Nexus, PrIn, PrOut, PrType,
-    Quirk, Quirks, Reservation, Sense, ServiceAction, Status,
+    Capabilities, Data, FullStatusEntry, Generation, Held, Holder, Key, LunView, Nexus, Nexuses, PortList, PrIn, PrOut,
+    PrType, Quirk, Quirks, Reservation, Sense, ServiceAction, Status,
 };
 
 use super::access::Standing;
@@ -75,6 +75,11 @@ impl Table {
         self.reservation
     }
 
+    /// Whether anybody is registered.
+    pub(super) fn is_in_use(&self) -> bool {
+        !self.registrants.is_empty()
+    }
+
     fn key_of(&self, nexus: Nexus) -> Option<Key> {
         self.registrants.binary_search_by_key(&nexus, |entry| entry.0).ok().map(|at| self.registrants[at].1)
     }
@@ -110,8 +115,8 @@ impl Table {
             }
             PrIn::ReportCapabilities => Data::Capabilities(Capabilities {
                 crh: true,
-                sip_c: false,
-                atp_c: false,
+                sip_c: true,
+                atp_c: true,
                 ptpl_c: true,
                 ptpl_a: self.aptpl,
             }),
@@ -179,25 +184,63 @@ impl Table {
         if check_key && order.key != current.unwrap_or(Key(0)) && !self.quirks.has(Quirk::WrongKeyAccepted) {
             return Worked::refused(Status::ReservationConflict);
         }
-        // SIP_C and ATP_C are reported as 0, so the bits are errors (SPC-4 5.7.7).
-        if order.spec_i_pt || order.all_tg_pt {
-            return Worked::refused(INVALID_PARAMETER);
-        }
-        let attentions = match (current, order.service_key) {
-            (None, Key(0)) => Vec::new(),
-            (Some(_), Key(0)) => self.unregister(nexus),
-            (_, key) => {
-                if current.is_none() && self.registrants.len() >= usize::from(self.registrants_max) {
-                    return Worked::refused(Status::CheckCondition(
-                        Sense::INSUFFICIENT_REGISTRATION_RESOURCES,
-                    ));
-                }
-                self.insert(nexus, key);
-                Vec::new()
-            }
+        // Listed ports may register only beside a sender that does so for the first time (SPC-4 5.7.7).
+        let listed = match order.spec_i_pt {
+            PortList::Absent => Nexuses::NONE,
+            PortList::Of(listed) if check_key && current.is_none() => listed,
+            PortList::Of(_) | PortList::Invalid => return Worked::refused(INVALID_PARAMETER),
         };
-        self.aptpl = order.aptpl;
-        Worked::done(attentions)
+        let paths = match order.all_tg_pt {
+            PortList::Absent => Nexuses::NONE,
+            PortList::Of(_) if self.quirks.has(Quirk::AllTgPtIgnored) => Nexuses::NONE,
+            PortList::Of(paths) => paths,
+            PortList::Invalid => return Worked::refused(INVALID_PARAMETER),
+        };
+        let worked = if order.service_key == Key(0) {
+            // As if the other target ports had received the same: those leave that the command would make leave.
+            let leaves = |path: &Nexus| !check_key || self.key_of(*path) == Some(order.key);
+            let leaving: Vec<Nexus> = [nexus].into_iter().chain(paths.iter().filter(leaves)).collect();
+            Worked::done(self.unregister(&leaving))
+        } else {
+            // A path that is registered under another key than the sender's would refuse.
+            let refuses = |path: Nexus| self.key_of(path).is_some_and(|key| key != order.key);
+            if check_key && paths.iter().any(refuses) {
+                return Worked::refused(Status::ReservationConflict);
+            }
+            self.register_all(nexus, order.service_key, paths, listed)
+        };
+        if worked.status == Status::Good {
+            self.aptpl = order.aptpl;
+        }
+        worked
+    }
+
+    /// All of them or none. A listed port that is registered already, or listed twice, fails.
+    fn register_all(&mut self, nexus: Nexus, key: Key, paths: Nexuses, listed: Nexuses) -> Worked {
+        for entering in [nexus].into_iter().chain(paths.iter()) {
+            if !self.enter(entering, key) {
+                return Worked::refused(Status::CheckCondition(Sense::INSUFFICIENT_REGISTRATION_RESOURCES));
+            }
+        }
+        for entering in listed.iter() {
+            if self.key_of(entering).is_some() {
+                return Worked::refused(INVALID_PARAMETER);
+            }
+            if !self.enter(entering, key) {
+                return Worked::refused(Status::CheckCondition(Sense::INSUFFICIENT_REGISTRATION_RESOURCES));
+            }
+        }
+        Worked::done(Vec::new())
+    }
+
+    /// `false` if there is no room for one more.
+    fn enter(&mut self, nexus: Nexus, key: Key) -> bool {
+        let room =
+            self.key_of(nexus).is_some() || self.registrants.len() < usize::from(self.registrants_max);
+        if room {
+            self.insert(nexus, key);
+        }
+        room
     }
 
     fn insert(&mut self, nexus: Nexus, key: Key) {
@@ -208,13 +251,12 @@ impl Table {
     }
 
     /// SPC-4 5.7.11.3: whoever leaves as the holder of a single-holder reservation releases it; an
-    /// all-registrants reservation ends with its last registrant.
-    fn unregister(&mut self, nexus: Nexus) -> Vec<(Nexus, Sense)> {
-        let Some(Reservation { kind, holder }) = self.reservation else {
-            self.remove(nexus);
-            return Vec::new();
-        };
-        self.remove(nexus);
+    /// all-registrants reservation ends with its last registrant. Those who leave are told nothing.
+    fn unregister(&mut self, leaving: &[Nexus]) -> Vec<(Nexus, Sense)> {
+        let registered: Vec<Nexus> =
+            leaving.iter().copied().filter(|nexus| self.key_of(*nexus).is_some()).collect();
+        registered.iter().for_each(|nexus| self.remove(*nexus));
+        let Some(Reservation { kind, holder }) = self.reservation else { return Vec::new() };
         match holder {
             Holder::AllRegistrants => {
                 if self.registrants.is_empty() {
@@ -222,10 +264,12 @@ impl Table {
                 }
                 Vec::new()
             }
-            Holder::Nexus(holder) if holder == nexus && !self.quirks.has(Quirk::OrphanReservation) => {
+            Holder::Nexus(holder)
+                if registered.contains(&holder) && !self.quirks.has(Quirk::OrphanReservation) =>
+            {
                 self.reservation = None;
                 if is_registrants_only(kind) {
-                    self.tell_others(nexus, Sense::RESERVATIONS_RELEASED)
+                    self.tell_others(holder, Sense::RESERVATIONS_RELEASED)
                 } else {
                     Vec::new()
                 }
@@ -360,12 +404,9 @@ impl Table {
         else {
             return Worked::refused(INVALID_PARAMETER);
         };
-        let room =
-            self.key_of(destination).is_some() || self.registrants.len() < usize::from(self.registrants_max);
-        if !room {
+        if !self.enter(destination, order.service_key) {
             return Worked::refused(Status::CheckCondition(Sense::INSUFFICIENT_REGISTRATION_RESOURCES));
         }
-        self.insert(destination, order.service_key);
         self.reservation = Some(Reservation { kind: held.kind, holder: Holder::Nexus(destination) });
         if order.unreg {
             self.remove(nexus);
@@ -376,7 +417,13 @@ impl Table {
 
     /// Quirk `nexus-loss-unregisters`: what a target does that mistakes the session for the registrant.
     pub(super) fn forget(&mut self, nexus: Nexus) {
-        self.unregister(nexus);
+        self.unregister(&[nexus]);
+    }
+
+    /// Quirk `reset-clears-registrations`: what a target does that mistakes a reset for a power cycle.
+    pub(super) fn forget_everybody(&mut self) {
+        self.registrants.clear();
+        self.reservation = None;
     }
 }
 
