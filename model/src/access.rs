@@ -38,8 +38,8 @@ const fn row(name: Name) -> Row {
         PersistentReserveIn | ReadCapacity | ReportTargetPortGroups | ReportAliases => NEVER,
         ReportIdentifyingInformation | ReportPriority | ReportTimestamp | ReadMediaSerialNumber => NEVER,
         AccessControlIn | AccessControlOut | ReportReferrals | StartUnit | AllowMediumRemoval => NEVER,
-        // Has a table of its own: each service action has its rule.
-        PersistentReserveOut => NEVER,
+        // Have rules of their own: each service action, and RESERVE and RELEASE (`legacy`).
+        PersistentReserveOut | LegacyReserve | LegacyRelease => NEVER,
         Read | Verify | PreFetch | GetLbaStatus | ReadDefectData | PopulateToken => READS,
         ModeSense | ReadBuffer | ReadAttribute | ReceiveDiagnosticResults => READS,
         ReportSupportedOperationCodes | ReportSupportedTaskManagementFunctions => READS,

@@ -2,6 +2,7 @@
 
 pub mod access;
 pub mod cluster;
+pub mod legacy;
 pub mod lun;
 pub mod node;
 pub mod reservations;
@@ -11,4 +12,4 @@ mod table;
 pub mod unit;
 
 pub use set::{NEXUSES, Set};
-pub use table::{Attention, Change, Result, Table};
+pub use table::{Attention, Change, Result, Table, is_within};

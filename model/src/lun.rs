@@ -10,11 +10,12 @@
 //!
 //! **Deliberately absent:** transport (`unit`), bounds (`cluster`, `reservations`), time.
 
+use crate::legacy::{self, Meets};
 use crate::set::{NEXUSES, Set};
 use crate::table::{Attention, Change, Result, Table};
 use redline_vocab::{
-    Capabilities, Command, Data, Design, Disposition, FullStatusEntry, Generation, Guard, Held, Holder, Key,
-    LunView, Name, Nexus, PrIn, PrOut, Reply, Sense, ServiceAction, Status, Tag,
+    Capabilities, Command, Data, Design, Disposition, FullStatusEntry, Function, Generation, Guard, Held, Holder,
+    Key, LunView, Managed, Name, Nexus, PrIn, PrOut, Reply, Sense, ServiceAction, Status, Tag,
 };
 use serde::{Deserialize, Serialize};
 
@@ -60,14 +61,16 @@ pub struct Task {
     pub doomed: bool,
 }
 
-/// A PREEMPT AND ABORT whose GOOD waits for the back end.
+/// A PREEMPT AND ABORT or a task management function whose answer waits for the back end.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 pub struct Waiting {
     /// Who hears it.
     pub nexus: Nexus,
     /// Answers which command.
     pub tag: Tag,
-    /// Whose earlier commands it ends.
+    /// The function; `None`: PREEMPT AND ABORT.
+    pub function: Option<Function>,
+    /// Whose earlier commands PREEMPT AND ABORT ends.
     pub aborts: Set,
     /// Tasks that the back end must be done with.
     pub awaited: Vec<(Nexus, Tag)>,
@@ -95,6 +98,8 @@ pub enum Answer {
     Shown(PrIn),
     /// GOOD with blocks of the medium.
     Blocks,
+    /// The service response to a task management function.
+    Managed(Managed),
 }
 
 /// One way in which the target may take a command.
@@ -110,6 +115,10 @@ pub enum Reaction {
     Answered(Answer),
     /// A PERSISTENT RESERVE OUT is carried out.
     Done(Change),
+    /// GOOD to RESERVE or RELEASE: the unit is reserved for this nexus, or for nobody.
+    Legacy(Option<Nexus>),
+    /// A task management function is carried out. A reset leaves this unit attention.
+    Manages(Function, Attention),
 }
 
 /// What the relation is asked about: whose rules, of which unit.
@@ -132,6 +141,8 @@ pub struct Lun {
     pub generation: Generation,
     /// What stable storage holds; an empty table if nothing.
     pub stored: Table,
+    /// Who has reserved the unit with RESERVE of SPC-2.
+    pub legacy: Option<Nexus>,
     /// By nexus: bits of pending unit attentions, in the order of [`Attention::ALL`].
     pub pending: [u8; NEXUSES],
     /// Nexuses with a session.
@@ -151,6 +162,7 @@ impl Lun {
             table: Table::EMPTY,
             generation: Generation(0),
             stored: Table::EMPTY,
+            legacy: None,
             pending: [bit(Attention::PowerOn); NEXUSES],
             sessions: Set::EMPTY,
             known: Set::EMPTY,
@@ -164,9 +176,11 @@ impl Lun {
     /// Open in the standard, and therefore all listed: which of several unit attentions is reported
     /// first, and whether RESERVATION CONFLICT or a pending unit attention goes first. The usual reading comes first.
     pub fn reactions(&self, rules: Rules, nexus: Nexus, command: &Command, out: &mut Vec<Reaction>) {
-        let name = command.name();
+        if let Command::Manage(function) = command {
+            return self.manageable(nexus, *function, out);
+        }
         // SAM-5 5.14: these are executed whatever is pending.
-        if matches!(name, Name::Inquiry | Name::ReportLuns | Name::RequestSense) {
+        if matches!(command.name(), Some(Name::Inquiry | Name::ReportLuns | Name::RequestSense)) {
             return out.push(Reaction::Answered(Answer::Status(Status::Good)));
         }
         let pending = self.pending[at(nexus)];
@@ -180,22 +194,34 @@ impl Lun {
         if pending != 0 {
             // What was not executed cannot have failed by itself: only the conflict may go first.
             let conflict = Reaction::Refused(Status::ReservationConflict);
-            let (possible, certain) = (out[first..].contains(&conflict), out[first..] == [conflict]);
+            let (possible, usual) = (out[first..].contains(&conflict), out.get(first) == Some(&conflict));
             out.truncate(first);
             if possible {
-                out.insert(if certain { 0 } else { first }, conflict);
+                out.insert(if usual { 0 } else { first }, conflict);
             }
         }
     }
 
     fn carry_out(&self, rules: Rules, nexus: Nexus, command: &Command, out: &mut Vec<Reaction>) {
         let unchecked = is_medium_access(command) && !rules.design.has(Guard::ConflictCheck);
-        if !unchecked && self.table.conflicts(nexus, command.name()) {
-            return out.push(Reaction::Refused(Status::ReservationConflict));
+        if let Some(name) = command.name().filter(|_| !unchecked) {
+            let legacy = self.legacy.map_or(Meets::Nothing, |holder| legacy::meets(holder, nexus, name));
+            if legacy != Meets::Nothing || self.table.conflicts(nexus, name) {
+                out.push(Reaction::Refused(Status::ReservationConflict));
+            }
+            if legacy == Meets::Conflict || self.table.conflicts(nexus, name) {
+                return;
+            }
         }
         let extent = match command {
             Command::Read(extent) | Command::Write { extent, .. } => Some(extent),
-            Command::SynchronizeCache | Command::PrIn(_) | Command::PrOut(_) | Command::Other(_) => None,
+            Command::SynchronizeCache
+            | Command::PrIn(_)
+            | Command::PrOut(_)
+            | Command::LegacyReserve
+            | Command::LegacyRelease
+            | Command::Manage(_)
+            | Command::Other(_) => None,
         };
         if extent
             .is_some_and(|extent| u128::from(extent.lba.0) + u128::from(extent.blocks) > rules.blocks.into())
@@ -211,6 +237,12 @@ impl Lun {
             Command::SynchronizeCache => out.push(Reaction::Admitted(Kind::Flush)),
             Command::PrIn(what) => out.push(Reaction::Answered(Answer::Shown(*what))),
             Command::Other(_) => out.push(Reaction::Answered(Answer::Status(Status::Good))),
+            Command::LegacyReserve => self.legacy(nexus, Some(nexus), out),
+            Command::LegacyRelease => {
+                let keeps = self.legacy.filter(|holder| *holder != nexus);
+                self.legacy(nexus, keeps, out);
+            }
+            Command::Manage(function) => self.manageable(nexus, *function, out),
             Command::PrOut(order) => {
                 let mut results = Vec::new();
                 if rules.limits && registers(order) {
@@ -226,15 +258,61 @@ impl Lun {
         }
     }
 
+    /// RESERVE or RELEASE that no legacy reservation refuses; on its own it would leave the unit reserved for `then`.
+    ///
+    /// Open: whether the target knows the exceptions of CRH, or refuses everybody while there are registrations (SPC-2 5.5.1).
+    fn legacy(&self, nexus: Nexus, then: Option<Nexus>, out: &mut Vec<Reaction>) {
+        let registered = self.table.registered();
+        if registered.is_empty() {
+            return out.push(Reaction::Legacy(then));
+        }
+        if legacy::served(registered, self.table.reservation).has(nexus) {
+            out.push(Reaction::Answered(Answer::Status(Status::Good)));
+        }
+        out.push(Reaction::Refused(Status::ReservationConflict));
+    }
+
+    /// Every way in which the task manager may take the function (SAM-5 clause 7): no reservation and no unit attention keeps it off.
+    ///
+    /// Open: the response to ABORT TASK of a command that is not there, and which reset a target reset is reported as.
+    fn manageable(&self, nexus: Nexus, function: Function, out: &mut Vec<Reaction>) {
+        let device = Reaction::Manages(function, Attention::BusDeviceReset);
+        match function {
+            Function::AbortTask(task) => {
+                let there = self.tasks.iter().any(|one| (one.nexus, one.tag) == (nexus, task))
+                    || self.waiting.iter().any(|one| one.function.is_none() && (one.nexus, one.tag) == (nexus, task));
+                if there {
+                    out.push(device);
+                } else {
+                    out.push(Reaction::Answered(Answer::Managed(Managed::NoSuchTask)));
+                    out.push(Reaction::Answered(Answer::Managed(Managed::Complete)));
+                }
+            }
+            Function::AbortTaskSet | Function::ClearTaskSet | Function::LogicalUnitReset => out.push(device),
+            Function::TargetWarmReset | Function::TargetColdReset => {
+                out.push(Reaction::Manages(function, Attention::ScsiBusReset));
+                out.push(device);
+            }
+        }
+    }
+
     /// What the target would say that it has done with the command.
-    pub fn disposition(&self, rules: Rules, reaction: &Reaction) -> Disposition {
+    pub fn disposition(&self, rules: Rules, nexus: Nexus, reaction: &Reaction) -> Disposition {
         match reaction {
             Reaction::Attention(attention) => {
                 Disposition::Answered(Status::CheckCondition(attention.sense()))
             }
             Reaction::Refused(status) => Disposition::Answered(*status),
             Reaction::Admitted(_) => Disposition::Enabled,
-            Reaction::Answered(_) => Disposition::Answered(Status::Good),
+            Reaction::Answered(_) | Reaction::Legacy(_) => Disposition::Answered(Status::Good),
+            Reaction::Manages(function, _) => {
+                let running = |task: &Task| task.stage == Stage::BackEnd && ends(*function, nexus, task.nexus, task.tag);
+                if self.tasks.iter().any(running) {
+                    Disposition::Held
+                } else {
+                    Disposition::Answered(Status::Good)
+                }
+            }
             Reaction::Done(change) if self.must_wait(rules, change) => Disposition::Held,
             Reaction::Done(_) => Disposition::Answered(Status::Good),
         }
@@ -268,6 +346,56 @@ impl Lun {
                 doomed: false,
             }),
             Reaction::Done(change) => self.change(rules, nexus, tag, change, due),
+            Reaction::Legacy(holder) => {
+                self.legacy = *holder;
+                due.push(Due::Replied(nexus, tag, Answer::Status(Status::Good)));
+            }
+            Reaction::Manages(function, attention) => self.manage(nexus, tag, *function, *attention, due),
+        }
+    }
+
+    fn manage(&mut self, nexus: Nexus, tag: Tag, function: Function, reset: Attention, due: &mut Vec<Due>) {
+        match function {
+            Function::AbortTask(_) | Function::AbortTaskSet => {}
+            Function::ClearTaskSet => {
+                let tasks = self.tasks.iter().filter(|task| task.wanted).map(|task| task.nexus);
+                let waiting = self.waiting.iter().filter(|one| one.function.is_none()).map(|one| one.nexus);
+                let robbed: Set = tasks.chain(waiting).collect();
+                for other in robbed.minus(Set::of(nexus)).iter() {
+                    self.attend(other, Attention::CommandsCleared);
+                }
+            }
+            Function::LogicalUnitReset | Function::TargetWarmReset | Function::TargetColdReset => {
+                self.known.iter().for_each(|known| self.attend(known, reset));
+                self.legacy = None;
+            }
+        }
+        self.waiting.retain(|one| {
+            let ended = one.function.is_none() && ends(function, nexus, one.nexus, one.tag);
+            if ended {
+                due.push(Due::Aborted(one.nexus, one.tag));
+            }
+            !ended
+        });
+        let mut awaited = Vec::new();
+        self.tasks.retain_mut(|task| {
+            if !ends(function, nexus, task.nexus, task.tag) {
+                return true;
+            }
+            task.wanted = false;
+            if task.stage == Stage::TaskSet {
+                due.push(Due::Aborted(task.nexus, task.tag));
+                return false;
+            }
+            // What others are let do next must not be overtaken by it.
+            task.condemned |= matches!(task.kind, Kind::Write { .. });
+            awaited.push((task.nexus, task.tag));
+            true
+        });
+        if awaited.is_empty() {
+            due.push(Due::Replied(nexus, tag, Answer::Managed(Managed::Complete)));
+        } else {
+            self.waiting.push(Waiting { nexus, tag, function: Some(function), aborts: Set::EMPTY, awaited });
         }
     }
 
@@ -303,7 +431,7 @@ impl Lun {
             due.push(Due::TablePersisted);
         }
         if held {
-            self.waiting.push(Waiting { nexus, tag, aborts: change.aborts, awaited });
+            self.waiting.push(Waiting { nexus, tag, function: None, aborts: change.aborts, awaited });
         } else {
             self.doom(change.aborts);
             due.push(Due::Replied(nexus, tag, Answer::Status(Status::Good)));
@@ -372,7 +500,11 @@ impl Lun {
             waiting.awaited.retain(|awaited| *awaited != (ended.nexus, ended.tag));
             if waiting.awaited.is_empty() && waited > 0 {
                 let waiting = self.waiting.remove(at);
-                due.push(Due::Replied(waiting.nexus, waiting.tag, Answer::Status(Status::Good)));
+                let answer = match waiting.function {
+                    None => Answer::Status(Status::Good),
+                    Some(_) => Answer::Managed(Managed::Complete),
+                };
+                due.push(Due::Replied(waiting.nexus, waiting.tag, answer));
             } else {
                 at += 1;
             }
@@ -385,7 +517,24 @@ impl Lun {
         if self.known.has(nexus) {
             self.attend(nexus, Attention::NexusLoss);
         }
+        self.end_session(rules, nexus, due);
+    }
+
+    /// The initiator logs out. Open: whether it hears of a nexus loss when it comes back (RFC 7143 counts the end of a
+    /// session as one; most targets do not).
+    pub fn log_out(&mut self, rules: Rules, nexus: Nexus, told: bool, due: &mut Vec<Due>) {
+        if told {
+            self.attend(nexus, Attention::NexusLoss);
+        }
+        self.end_session(rules, nexus, due);
+    }
+
+    /// Tasks and a legacy reservation go with the session.
+    fn end_session(&mut self, rules: Rules, nexus: Nexus, due: &mut Vec<Due>) {
         self.sessions = self.sessions.minus(Set::of(nexus));
+        if self.legacy == Some(nexus) {
+            self.legacy = None;
+        }
         if rules.design.has(Guard::NexusLossAborts) {
             self.end_tasks(Set::of(nexus), due);
         } else {
@@ -455,6 +604,9 @@ impl Lun {
         match answer {
             Answer::Status(status) => reply.status == status && reply.data == Data::Nothing,
             Answer::Blocks => reply.status == Status::Good && matches!(reply.data, Data::Blocks(_)),
+            Answer::Managed(managed) => {
+                reply.status == Status::Good && reply.data == Data::Managed(managed)
+            }
             Answer::Shown(what) => reply.status == Status::Good && self.answers_with(what, &reply.data),
         }
     }
@@ -504,6 +656,7 @@ impl Lun {
         let data = match answer {
             Answer::Status(status) => return Reply::of(status),
             Answer::Blocks => Data::Blocks(Vec::new()),
+            Answer::Managed(managed) => Data::Managed(managed),
             Answer::Shown(PrIn::ReadKeys) => Data::Keys {
                 generation,
                 keys: registered.iter().map(|nexus| self.table.key(nexus)).collect(),
@@ -511,8 +664,8 @@ impl Lun {
             Answer::Shown(PrIn::ReadReservation) => Data::Reservation { generation, held: self.held() },
             Answer::Shown(PrIn::ReportCapabilities) => Data::Capabilities(Capabilities {
                 crh: true,
-                sip_c: false,
-                atp_c: false,
+                sip_c: true,
+                atp_c: true,
                 ptpl_c: true,
                 ptpl_a: self.table.aptpl,
             }),
@@ -528,6 +681,18 @@ impl Lun {
 impl Default for Lun {
     fn default() -> Lun {
         Lun::new()
+    }
+}
+
+/// Whether a function of `sender` ends the command of `nexus` with this tag.
+fn ends(function: Function, sender: Nexus, nexus: Nexus, tag: Tag) -> bool {
+    match function {
+        Function::AbortTask(task) => (nexus, tag) == (sender, task),
+        Function::AbortTaskSet => nexus == sender,
+        Function::ClearTaskSet
+        | Function::LogicalUnitReset
+        | Function::TargetWarmReset
+        | Function::TargetColdReset => true,
     }
 }
 

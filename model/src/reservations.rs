@@ -11,8 +11,8 @@ use crate::cluster::{Bounds, Cluster, Left, Log, Marks, Readings, State};
 use crate::lun::Stage;
 use crate::table::Table;
 use redline_vocab::{
-    Action, Command, Design, Epoch, Event, Extent, Guard, Key, Lba, Name, Nexus, NodeId, PrOut, PrType,
-    Record, Serial, ServiceAction,
+    Action, Command, Design, Epoch, Event, Extent, Function, Guard, Key, Lba, Name, Nexus, Nexuses, NodeId,
+    PortList, PrOut, PrType, Record, Serial, ServiceAction,
 };
 use serde::{Deserialize, Serialize};
 use stateright::{Model, Property};
@@ -37,6 +37,24 @@ pub struct Instance {
     pub rich: bool,
     /// Whether unit attentions stay until they are reported; otherwise they are taken as reported at once.
     pub attentions: bool,
+    /// What else is in play.
+    pub also: Also,
+}
+
+/// Parts of the standard that only some instances have in play, so that the others stay small.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Also {
+    /// RESERVE and RELEASE of SPC-2, and logouts.
+    pub legacy: bool,
+    /// Task management functions and resets.
+    pub functions: bool,
+    /// REGISTER with SPEC_I_PT and ALL_TG_PT: each nexus may name the next one.
+    pub lists: bool,
+}
+
+impl Also {
+    /// Persistent reservations alone.
+    pub const NOTHING: Also = Also { legacy: false, functions: false, lists: false };
 }
 
 use PrType::{
@@ -45,7 +63,7 @@ use PrType::{
 };
 
 /// The instances that `verify` exhausts.
-pub const INSTANCES: [Instance; 4] = [
+pub const INSTANCES: [Instance; 6] = [
     Instance {
         name: "two-nexuses",
         nexuses: 2,
@@ -61,6 +79,7 @@ pub const INSTANCES: [Instance; 4] = [
         writers: 2,
         rich: true,
         attentions: true,
+        also: Also::NOTHING,
     },
     Instance {
         name: "two-nexuses-restart",
@@ -70,6 +89,7 @@ pub const INSTANCES: [Instance; 4] = [
         writers: 2,
         rich: true,
         attentions: false,
+        also: Also::NOTHING,
     },
     Instance {
         name: "three-nexuses",
@@ -79,6 +99,7 @@ pub const INSTANCES: [Instance; 4] = [
         writers: 3,
         rich: false,
         attentions: false,
+        also: Also::NOTHING,
     },
     Instance {
         name: "three-nexuses-restart",
@@ -88,6 +109,27 @@ pub const INSTANCES: [Instance; 4] = [
         writers: 2,
         rich: false,
         attentions: false,
+        also: Also::NOTHING,
+    },
+    Instance {
+        name: "legacy-and-resets",
+        nexuses: 2,
+        restart: true,
+        types: &[WriteExclusive, WriteExclusiveAllRegistrants],
+        writers: 2,
+        rich: false,
+        attentions: false,
+        also: Also { legacy: true, functions: true, lists: false },
+    },
+    Instance {
+        name: "port-lists",
+        nexuses: 3,
+        restart: false,
+        types: &[WriteExclusiveRegistrantsOnly],
+        writers: 0,
+        rich: false,
+        attentions: false,
+        also: Also { legacy: false, functions: false, lists: true },
     },
 ];
 
@@ -96,6 +138,14 @@ pub const INSTANCES: [Instance; 4] = [
 pub enum Move {
     /// A service action is sent, taken in this reading, and answered unless its GOOD has to wait.
     Order(Nexus, PrOut, u8),
+    /// RESERVE of SPC-2 is sent, taken and answered.
+    Reserve(Nexus, u8),
+    /// RELEASE of SPC-2 is sent, taken and answered.
+    Release(Nexus, u8),
+    /// A task management function is sent, taken, and answered unless it has to wait.
+    Manage(Nexus, Function, u8),
+    /// The initiator logs out.
+    LogOut(Nexus, u8),
     /// TEST UNIT READY is sent and taken: it brings a pending unit attention.
     Probe(Nexus, u8),
     /// A write goes into the transport.
@@ -117,7 +167,7 @@ pub enum Move {
 }
 
 /// Names of the kinds of moves, in the order of [`Move::kind`].
-pub const KINDS: [&str; 18] = [
+pub const KINDS: [&str; 22] = [
     "register",
     "reserve",
     "release",
@@ -136,6 +186,10 @@ pub const KINDS: [&str; 18] = [
     "return",
     "power-cycle",
     "persist",
+    "legacy-reserve",
+    "legacy-release",
+    "manage",
+    "log-out",
 ];
 
 impl Move {
@@ -162,6 +216,10 @@ impl Move {
             Move::Return(_) => 15,
             Move::PowerCycle => 16,
             Move::Persist => 17,
+            Move::Reserve(..) => 18,
+            Move::Release(..) => 19,
+            Move::Manage(..) => 20,
+            Move::LogOut(..) => 21,
         }
     }
 }
@@ -203,14 +261,16 @@ impl Reservations {
         log: &mut Log<'_>,
     ) -> bool {
         state.marks = Marks::default();
+        let taken = |nexus: Nexus, command: Command, reading: u8| {
+            vec![(Action::Command(nexus, command), 0), (Action::Dispatch(nexus), reading)]
+        };
         let wanted: Vec<(Action, u8)> = match step {
-            Move::Order(nexus, order, reading) => {
-                vec![(Action::Command(nexus, Command::PrOut(order)), 0), (Action::Dispatch(nexus), reading)]
-            }
-            Move::Probe(nexus, reading) => {
-                let probe = Command::Other(Name::TestUnitReady);
-                vec![(Action::Command(nexus, probe), 0), (Action::Dispatch(nexus), reading)]
-            }
+            Move::Order(nexus, order, reading) => taken(nexus, Command::PrOut(order), reading),
+            Move::Reserve(nexus, reading) => taken(nexus, Command::LegacyReserve, reading),
+            Move::Release(nexus, reading) => taken(nexus, Command::LegacyRelease, reading),
+            Move::Manage(nexus, function, reading) => taken(nexus, Command::Manage(function), reading),
+            Move::LogOut(nexus, reading) => vec![(Action::Logout(nexus), reading)],
+            Move::Probe(nexus, reading) => taken(nexus, Command::Other(Name::TestUnitReady), reading),
             Move::Write(nexus) => vec![(Action::Command(nexus, write(nexus)), 0)],
             Move::Dispatch(nexus, reading) => vec![(Action::Dispatch(nexus), reading)],
             Move::Submit(nexus) => vec![(Action::Submit { nexus, nth: 0 }, 0)],
@@ -292,6 +352,9 @@ impl Reservations {
                 offer(PrOut { service_key, aptpl, ..ignore });
             }
         }
+        if self.instance.also.lists {
+            self.lists(nexus, own, &mut offer);
+        }
         // A wrong key, and whatever a stranger asks for, is refused.
         let wrong = if own == KEYS[0] { KEYS[1] } else { KEYS[0] };
         offer(PrOut { key: wrong, service_key: KEYS[0], ..PrOut::new(ServiceAction::Register) });
@@ -329,6 +392,35 @@ impl Reservations {
                 }
             }
         }
+    }
+}
+
+impl Reservations {
+    /// REGISTER with the next nexus in one list, in the other, and with everybody in both.
+    fn lists(&self, nexus: Nexus, own: Key, offer: &mut impl FnMut(PrOut)) {
+        let next = PortList::Of(Nexuses::NONE.with(Nexus((nexus.0 + 1) % self.instance.nexuses)));
+        let all = PortList::Of(self.nexuses().collect());
+        for (spec_i_pt, all_tg_pt) in
+            [(next, PortList::Absent), (PortList::Absent, next), (all, PortList::Absent), (next, next)]
+        {
+            for action in [ServiceAction::Register, ServiceAction::RegisterAndIgnoreExistingKey] {
+                for service_key in [Key(0), KEYS[0]] {
+                    offer(PrOut { key: own, service_key, spec_i_pt, all_tg_pt, ..PrOut::new(action) });
+                }
+            }
+        }
+        let spec_i_pt = PortList::Invalid;
+        offer(PrOut { key: own, service_key: KEYS[0], spec_i_pt, ..PrOut::new(ServiceAction::Register) });
+    }
+
+    /// What a nexus that waits for no function may ask the task manager.
+    fn functions(&self, state: &State, nexus: Nexus, mut offer: impl FnMut(Function)) {
+        let tasks = state.unit.lun.tasks.iter().filter(|task| task.nexus == nexus);
+        tasks.for_each(|task| offer(Function::AbortTask(task.tag)));
+        offer(Function::AbortTaskSet);
+        offer(Function::ClearTaskSet);
+        offer(Function::LogicalUnitReset);
+        offer(Function::TargetWarmReset);
     }
 }
 
@@ -386,6 +478,22 @@ impl Model for Reservations {
                 let probe = Command::Other(Name::TestUnitReady);
                 out.extend((0..readings(nexus, &probe)).map(|reading| Move::Probe(nexus, reading)));
             }
+            if self.instance.also.legacy {
+                let counts = (
+                    readings(nexus, &Command::LegacyReserve),
+                    readings(nexus, &Command::LegacyRelease),
+                );
+                out.extend((0..counts.0).map(|reading| Move::Reserve(nexus, reading)));
+                out.extend((0..counts.1).map(|reading| Move::Release(nexus, reading)));
+                let told = if self.instance.attentions && self.base.readings() == Readings::Every { 2 } else { 1 };
+                out.extend((0..told).map(|reading| Move::LogOut(nexus, reading)));
+            }
+            if self.instance.also.functions {
+                self.functions(state, nexus, |function| {
+                    let count = readings(nexus, &Command::Manage(function));
+                    out.extend((0..count).map(|reading| Move::Manage(nexus, function, reading)));
+                });
+            }
             self.orders(&lun.table, nexus, |order| {
                 let count = readings(nexus, &Command::PrOut(order));
                 out.extend((0..count).map(|reading| Move::Order(nexus, order, reading)));
@@ -442,6 +550,22 @@ impl Model for Reservations {
                 },
             ),
         ];
+        if self.instance.also.legacy {
+            properties.push(Property::always("lun/legacy-excludes-persistent", |_, state: &State| {
+                state.unit.lun.legacy.is_none() || state.unit.lun.table.registered().is_empty()
+            }));
+            properties.push(Property::always("lun/legacy-needs-session", |_, state: &State| {
+                state.unit.lun.legacy.is_none_or(|holder| state.unit.lun.sessions.has(holder))
+            }));
+            properties.push(Property::sometimes("the unit is reserved by RESERVE", |_, state: &State| {
+                state.unit.lun.legacy.is_some()
+            }));
+        }
+        if self.instance.also.functions {
+            properties.push(Property::sometimes("a function waits for the back end", |_, state: &State| {
+                state.unit.lun.waiting.iter().any(|waiting| waiting.function.is_some())
+            }));
+        }
         if self.instance.restart {
             properties.push(Property::always("lun/durable-with-aptpl", |_, state: &State| {
                 !state.marks.has(Marks::TABLE_LOST)

@@ -6,7 +6,7 @@
 
 use crate::set::{NEXUSES, Set};
 use redline_vocab::{
-    Design, Guard, Holder, Key, Nexus, PrOut, PrType, Reservation, Sense, ServiceAction, Status,
+    Design, Guard, Holder, Key, Nexus, Nexuses, PortList, PrOut, PrType, Reservation, Sense, ServiceAction, Status,
 };
 use serde::{Deserialize, Serialize};
 
@@ -15,6 +15,10 @@ use serde::{Deserialize, Serialize};
 pub enum Attention {
     /// 29/01
     PowerOn,
+    /// 29/02
+    ScsiBusReset,
+    /// 29/03
+    BusDeviceReset,
     /// 29/07
     NexusLoss,
     /// 2F/00
@@ -29,8 +33,10 @@ pub enum Attention {
 
 impl Attention {
     /// All of them; resets first, as SAM-5 orders them.
-    pub const ALL: [Attention; 6] = [
+    pub const ALL: [Attention; 8] = [
         Attention::PowerOn,
+        Attention::ScsiBusReset,
+        Attention::BusDeviceReset,
         Attention::NexusLoss,
         Attention::CommandsCleared,
         Attention::ReservationsPreempted,
@@ -42,6 +48,8 @@ impl Attention {
     pub const fn sense(self) -> Sense {
         match self {
             Attention::PowerOn => Sense::POWER_ON,
+            Attention::ScsiBusReset => Sense::SCSI_BUS_RESET,
+            Attention::BusDeviceReset => Sense::BUS_DEVICE_RESET,
             Attention::NexusLoss => Sense::NEXUS_LOSS,
             Attention::CommandsCleared => Sense::COMMANDS_CLEARED,
             Attention::ReservationsPreempted => Sense::RESERVATIONS_PREEMPTED,
@@ -52,7 +60,10 @@ impl Attention {
 
     /// Whether it reports a reset or loss (ASC 29h).
     pub const fn is_reset(self) -> bool {
-        matches!(self, Attention::PowerOn | Attention::NexusLoss)
+        matches!(
+            self,
+            Attention::PowerOn | Attention::ScsiBusReset | Attention::BusDeviceReset | Attention::NexusLoss
+        )
     }
 }
 
@@ -180,7 +191,7 @@ impl Table {
         let key_fits = order.key == self.key(nexus);
         match order.action {
             Register if !key_fits => out.push(CONFLICT),
-            Register | RegisterAndIgnoreExistingKey => out.push(self.register(design, nexus, order)),
+            Register | RegisterAndIgnoreExistingKey => self.register(design, nexus, order, out),
             Reserve | Release | Clear | Preempt | PreemptAndAbort | RegisterAndMove
                 if !registered || !key_fits =>
             {
@@ -198,29 +209,82 @@ impl Table {
         }
     }
 
-    /// 5.7.7: register, change the key, or (key 0) unregister.
-    fn register(&self, design: Design, nexus: Nexus, order: &PrOut) -> Result {
-        if order.spec_i_pt || order.all_tg_pt {
-            return BAD_PARAMETER;
-        }
-        let mut change = if order.service_key == Key(0) {
-            self.unregistered(design, nexus)
-        } else {
-            Change::to(self.with(nexus, order.service_key))
+    /// 5.7.7: register, change the key, or (key 0) unregister; the sender, and the ports that the two bits name.
+    fn register(&self, design: Design, nexus: Nexus, order: &PrOut, out: &mut Vec<Result>) {
+        let first = order.action == ServiceAction::Register && self.key(nexus) == Key(0);
+        let (listed, paths) = match (order.spec_i_pt, order.all_tg_pt) {
+            (PortList::Invalid, _) | (_, PortList::Invalid) => return out.push(BAD_PARAMETER),
+            (PortList::Of(_), _) if !first => return out.push(BAD_PARAMETER),
+            (listed, paths) => (named(listed), named(paths)),
         };
-        change.table.aptpl = order.aptpl;
-        Result::Done(change)
+        let from = out.len();
+        if order.service_key == Key(0) {
+            self.leave(design, nexus, order, paths, out);
+        } else {
+            self.enter(nexus, order, listed, paths, out);
+        }
+        for result in &mut out[from..] {
+            if let Result::Done(change) = result {
+                change.table.aptpl = order.aptpl;
+            }
+        }
+        // SIP_C and ATP_C are the target's choice: without them the bits are errors.
+        let asked = order.spec_i_pt != PortList::Absent || order.all_tg_pt != PortList::Absent;
+        if asked && !out[from..].contains(&BAD_PARAMETER) {
+            out.push(BAD_PARAMETER);
+        }
     }
 
-    /// 5.7.11.3: the reservation goes with its only holder; an all-registrants one with the last.
-    fn unregistered(&self, design: Design, nexus: Nexus) -> Change {
-        let left = self.without(Set::of(nexus));
+    /// Open: whether ALL_TG_PT makes those paths leave too that would leave by the same command of their own.
+    fn leave(&self, design: Design, nexus: Nexus, order: &PrOut, paths: Set, out: &mut Vec<Result>) {
+        let me = Set::of(nexus);
+        let by_key = order.action == ServiceAction::Register;
+        let alike = if by_key { self.with_key(order.key) } else { self.registered() };
+        let all = self.unregistered(design, me.or(paths.and(alike)));
+        let alone = self.unregistered(design, me);
+        out.push(Result::Done(all));
+        if alone != all {
+            out.push(Result::Done(alone));
+        }
+    }
+
+    /// Everybody named registers, or nobody. Open: what a listed port means that is registered already or named twice, and
+    /// a path that is registered under another key than the sender's.
+    fn enter(&self, nexus: Nexus, order: &PrOut, listed: Set, paths: Set, out: &mut Vec<Result>) {
+        let me = Set::of(nexus);
+        let known = listed.and(self.registered().or(me).or(paths));
+        let by_key = order.action == ServiceAction::Register;
+        let others = self.registered().minus(self.with_key(order.key));
+        let estranged = if by_key { paths.and(others) } else { Set::EMPTY };
+        let entered = |whom: Set| {
+            let table = whom.iter().fold(*self, |table, one| table.with(one, order.service_key));
+            Result::Done(Change::to(table))
+        };
+        if !estranged.is_empty() {
+            out.push(CONFLICT);
+        }
+        if !known.is_empty() {
+            out.push(BAD_PARAMETER);
+            out.push(CONFLICT);
+        }
+        let everybody = me.or(listed).or(paths);
+        for kept in [Set::EMPTY, estranged, known.minus(me).minus(paths), estranged.or(known)] {
+            let result = entered(everybody.minus(kept).or(me));
+            if !out.contains(&result) {
+                out.push(result);
+            }
+        }
+    }
+
+    /// 5.7.11.3: the reservation goes with its only holder; an all-registrants one with the last. Those who leave hear nothing.
+    fn unregistered(&self, design: Design, leaving: Set) -> Change {
+        let left = self.without(leaving);
         let others = left.registered();
-        let Some(reservation) = self.reservation.filter(|_| self.registered().has(nexus)) else {
+        let Some(reservation) = self.reservation.filter(|_| !self.registered().and(leaving).is_empty()) else {
             return Change::to(left);
         };
         match reservation.holder {
-            Holder::Nexus(holder) if holder == nexus && design.has(Guard::UnregisterReleases) => {
+            Holder::Nexus(holder) if leaving.has(holder) && design.has(Guard::UnregisterReleases) => {
                 let freed = Change::to(left.reserved(None));
                 if registrants_only(reservation.kind) {
                     freed.telling(others, Attention::ReservationsReleased)
@@ -328,6 +392,24 @@ impl Table {
             Some(_) => CONFLICT,
         }
     }
+}
+
+/// The nexuses of a list, as far as the model has them.
+fn named(list: PortList) -> Set {
+    match list {
+        PortList::Absent | PortList::Invalid => Set::EMPTY,
+        PortList::Of(nexuses) => nexuses.iter().filter(|nexus| usize::from(nexus.0) < NEXUSES).collect(),
+    }
+}
+
+/// Whether the model has every nexus that the service action names.
+pub fn is_within(order: &PrOut) -> bool {
+    let has = |nexus: Nexus| usize::from(nexus.0) < NEXUSES;
+    let all = |list: PortList| match list {
+        PortList::Absent | PortList::Invalid => true,
+        PortList::Of(nexuses) => Nexuses::iter(nexuses).all(has),
+    };
+    order.destination.is_none_or(has) && all(order.spec_i_pt) && all(order.all_tg_pt)
 }
 
 fn kind_of(order: &PrOut) -> Option<PrType> {

@@ -87,7 +87,7 @@ impl Unit {
         due: &mut Vec<Due>,
     ) -> Disposition {
         let request = self.wire_mut(nexus).requests.remove(0);
-        let disposition = self.lun.disposition(rules, reaction);
+        let disposition = self.lun.disposition(rules, nexus, reaction);
         let before = self.lun.table;
         self.lun.react(rules, nexus, request.tag, reaction, due);
         if matches!(reaction, Reaction::Admitted(_)) {
@@ -166,6 +166,12 @@ impl Unit {
     pub fn lose(&mut self, rules: Rules, nexus: Nexus, due: &mut Vec<Due>) {
         self.wire_mut(nexus).requests.clear();
         self.lun.lose(rules, nexus, due);
+    }
+
+    /// The initiator logs out; what was on its way either way is dropped.
+    pub fn log_out(&mut self, rules: Rules, nexus: Nexus, told: bool, due: &mut Vec<Due>) {
+        *self.wire_mut(nexus) = Wire::default();
+        self.lun.log_out(rules, nexus, told, due);
     }
 
     /// A session is established on the nexus. One that was there before must have been lost.

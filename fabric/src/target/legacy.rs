@@ -46,14 +46,15 @@ pub(super) fn compatible(
 /// Whether the legacy reservation of `holder` refuses this command of `nexus`. The persistent reservation commands are
 /// refused to the holder too.
 pub(super) fn conflicts(holder: Nexus, nexus: Nexus, name: Name) -> bool {
-    match name {
-        Name::PersistentReserveIn | Name::PersistentReserveOut => true,
+    let reserves_persistently = matches!(name, Name::PersistentReserveIn | Name::PersistentReserveOut);
+    let passes = matches!(
+        name,
         Name::Inquiry
-        | Name::ReportLuns
-        | Name::RequestSense
-        | Name::LogSense
-        | Name::ReadCapacity
-        | Name::LegacyRelease => false,
-        _ => holder != nexus,
-    }
+            | Name::ReportLuns
+            | Name::RequestSense
+            | Name::LogSense
+            | Name::ReadCapacity
+            | Name::LegacyRelease
+    );
+    reserves_persistently || holder != nexus && !passes
 }

@@ -473,14 +473,12 @@ impl Target {
         if self.legacy.is_some_and(|holder| legacy::conflicts(holder, nexus, name)) {
             return true;
         }
-        match name {
-            Name::LegacyReserve if self.quirks.has(Quirk::CrhIgnored) => false,
-            Name::LegacyReserve | Name::LegacyRelease => self.compatible(nexus) == Compatible::Conflict,
-            _ => self
-                .table
-                .reservation()
-                .is_some_and(|held| access::conflicts(name, held.kind, self.table.standing(nexus))),
+        if matches!(name, Name::LegacyReserve | Name::LegacyRelease) {
+            let ignored = name == Name::LegacyReserve && self.quirks.has(Quirk::CrhIgnored);
+            return !ignored && self.compatible(nexus) == Compatible::Conflict;
         }
+        let standing = self.table.standing(nexus);
+        self.table.reservation().is_some_and(|held| access::conflicts(name, held.kind, standing))
     }
 
     fn compatible(&self, nexus: Nexus) -> Compatible {

@@ -96,6 +96,10 @@ impl Cluster {
         self.bounds
     }
 
+    pub(crate) fn readings(&self) -> Readings {
+        self.readings
+    }
+
     pub(crate) fn rules(&self) -> Rules {
         Rules { design: self.design, blocks: 1, limits: false }
     }

@@ -73,7 +73,7 @@ impl Move {
                 Action::Login(_) => 15,
                 Action::PowerCycle => 16,
                 Action::Persist => 17,
-                Action::Command(..) => 18,
+                Action::Command(..) | Action::Logout(_) => 18,
             },
             Move::Exchange(_) => 19,
             Move::Write(_) => 20,

@@ -8,7 +8,7 @@ use crate::lun::Kind;
 use crate::node::Node;
 use crate::set::Set;
 use crate::unit::Unit;
-use redline_vocab::{Command, Epoch, Generation, Nexus, NodeId, Record, Serial, Tag};
+use redline_vocab::{Command, Epoch, Function, Generation, Nexus, NodeId, Record, Serial, Tag};
 use serde::{Deserialize, Serialize};
 
 /// A state.
@@ -137,13 +137,21 @@ impl State {
     /// Calls `f` for every tag of the nexus.
     fn tags(&mut self, nexus: Nexus, f: &mut dyn FnMut(&mut Tag)) {
         let wire = self.unit.wire_mut(nexus);
-        wire.requests.iter_mut().for_each(|request| f(&mut request.tag));
+        for request in &mut wire.requests {
+            f(&mut request.tag);
+            if let Command::Manage(Function::AbortTask(task)) = &mut request.command {
+                f(task);
+            }
+        }
         wire.replies.iter_mut().for_each(|(tag, _)| f(tag));
         let lun = &mut self.unit.lun;
         lun.tasks.iter_mut().filter(|task| task.nexus == nexus).for_each(|task| f(&mut task.tag));
         for waiting in &mut lun.waiting {
             if waiting.nexus == nexus {
                 f(&mut waiting.tag);
+                if let Some(Function::AbortTask(task)) = &mut waiting.function {
+                    f(task);
+                }
             }
             waiting.awaited.iter_mut().filter(|(of, _)| *of == nexus).for_each(|(_, tag)| f(tag));
         }

@@ -47,6 +47,7 @@ impl Cluster {
                 }
                 gone
             }
+            Action::Logout(nexus) => self.log_out(state, nexus, reading, log),
             Action::PowerCycle => {
                 self.power_cycle(state, log);
                 true
@@ -106,6 +107,18 @@ impl Cluster {
             }
             state.unit.login(nexus);
             log.add(|| Event::LoggedIn { node, nexus });
+        }
+        may
+    }
+
+    /// A raw initiator logs out. Reading 1: it will hear of a nexus loss.
+    fn log_out(&self, state: &mut State, nexus: Nexus, reading: u8, log: &mut Log<'_>) -> bool {
+        let may = state.nodes.is_empty() && state.unit.wire(nexus).linked && reading < 2;
+        if may {
+            let mut due = Vec::new();
+            state.unit.log_out(self.rules(), nexus, reading == 1, &mut due);
+            log.add(|| Event::LoggedOut { nexus });
+            self.settle_unit(state, due, log);
         }
         may
     }

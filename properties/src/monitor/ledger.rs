@@ -179,7 +179,9 @@ impl Ledger {
                 })
             }
             Event::Aborted { nexus, tag } => {
-                self.take(*nexus, *tag, &[Stage::TaskSet, Stage::BackEnd, Stage::Transport]).map(|entry| {
+                // A PREEMPT AND ABORT whose GOOD is held back is ended by a reset.
+                let stages = [Stage::TaskSet, Stage::BackEnd, Stage::Transport, Stage::Decided];
+                self.take(*nexus, *tag, &stages).map(|entry| {
                     let was = *entry;
                     entry.stage = Stage::Over;
                     was
@@ -209,6 +211,7 @@ impl Ledger {
             Event::TablePersisted => None,
             Event::LoggedIn { .. }
             | Event::ConnectionLost { .. }
+            | Event::LoggedOut { .. }
             | Event::NexusLost { .. }
             | Event::PowerLost
             | Event::PoweredOn { .. }
@@ -244,6 +247,10 @@ impl Ledger {
                 self.drop_transport(*nexus);
             }
             Event::NexusLost { nexus } => self.drop_transport(*nexus),
+            Event::LoggedOut { nexus } => {
+                self.waits(*nexus).clear();
+                self.drop_transport(*nexus);
+            }
             Event::PowerLost => self.commands.iter_mut().for_each(Vec::clear),
             Event::Aborted { nexus, .. } | Event::Replied { nexus, .. } => {
                 self.of(*nexus).retain(|entry| entry.stage != Stage::Over);
@@ -298,6 +305,7 @@ impl Ledger {
             | Event::TableChanged { .. }
             | Event::TablePersisted
             | Event::ConnectionLost { .. }
+            | Event::LoggedOut { .. }
             | Event::NexusLost { .. }
             | Event::PowerLost
             | Event::PoweredOn { .. }

@@ -83,6 +83,7 @@ impl Progress {
             | Event::Crashed { .. }
             | Event::Restarted { .. }
             | Event::ConnectionLost { .. }
+            | Event::LoggedOut { .. }
             | Event::NexusLost { .. }
             | Event::PowerLost => true,
             Event::Issued { .. }

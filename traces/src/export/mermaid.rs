@@ -64,6 +64,7 @@ fn step(header: &Header, event: &Event) -> (String, String) {
         | Event::Crashed { node }
         | Event::Restarted { node } => note(of(*node)),
         Event::LoggedIn { node, .. } => note(format!("{},T", of(*node))),
+        Event::LoggedOut { nexus } => note(format!("{},T", of(header.node_of(*nexus)))),
         Event::Dispatched { .. }
         | Event::Aborted { .. }
         | Event::TableChanged { .. }

@@ -9,5 +9,8 @@ mod shiviz;
 
 pub use itf::itf;
 pub use mermaid::mermaid;
-pub use phrase::{command_phrase, event_phrase, fault_phrase, reason_phrase, reply_phrase};
+pub use phrase::{
+    command_phrase, event_phrase, fault_phrase, function_phrase, managed_phrase, ports_phrase, reason_phrase,
+    reply_phrase,
+};
 pub use shiviz::{SHIVIZ_PATTERN, shiviz};

@@ -1,8 +1,8 @@
 //! Commands, replies and events in a few words of the field, for diagrams and messages.
 
 use redline_vocab::{
-    Block, Command, Data, Disposition, Event, Extent, Fault, Holder, LossReason, LunView, PrIn, PrOut,
-    PrType, Reply, ServiceAction,
+    Block, Command, Data, Disposition, Event, Extent, Fault, Function, Holder, LossReason, LunView, Managed,
+    PortList, PrIn, PrOut, PrType, Reply, ServiceAction,
 };
 
 /// A command, as in `PREEMPT AND ABORT key 0xb, service key 0xa, WERO`.
@@ -20,7 +20,30 @@ pub fn command_phrase(command: &Command) -> String {
             PrIn::ReadFullStatus => "READ FULL STATUS".to_string(),
         },
         Command::PrOut(pr_out) => pr_out_phrase(pr_out),
+        Command::LegacyReserve => "RESERVE (SPC-2)".to_string(),
+        Command::LegacyRelease => "RELEASE (SPC-2)".to_string(),
+        Command::Manage(function) => function_phrase(*function),
         Command::Other(name) => name.text().to_string(),
+    }
+}
+
+/// A task management function, as in `ABORT TASK of tag 7`.
+pub fn function_phrase(function: Function) -> String {
+    match function {
+        Function::AbortTask(tag) => format!("{} of {tag}", function.name()),
+        Function::AbortTaskSet
+        | Function::ClearTaskSet
+        | Function::LogicalUnitReset
+        | Function::TargetWarmReset
+        | Function::TargetColdReset => function.name().to_string(),
+    }
+}
+
+/// The response to a task management function.
+pub const fn managed_phrase(managed: Managed) -> &'static str {
+    match managed {
+        Managed::Complete => "function complete",
+        Managed::NoSuchTask => "no such task",
     }
 }
 
@@ -46,12 +69,30 @@ fn pr_out_phrase(out: &PrOut) -> String {
             if let Some(destination) = out.destination {
                 phrase.push_str(&format!(", to {destination}"));
             }
+            phrase.push_str(&ports_phrase(out));
         }
         ServiceAction::Preempt | ServiceAction::PreemptAndAbort => {
             phrase.push_str(&format!(", service key {:#x}, {kind}", out.service_key.0));
         }
         ServiceAction::Reserve | ServiceAction::Release => phrase.push_str(&format!(", {kind}")),
         ServiceAction::Clear | ServiceAction::ReplaceLostReservation => {}
+    }
+    phrase
+}
+
+/// The ports beside the sender's that a registration is for, as in `, also nexus 1, nexus 3`.
+pub fn ports_phrase(out: &PrOut) -> String {
+    let mut phrase = String::new();
+    for (name, list) in [("SPEC_I_PT", out.spec_i_pt), ("ALL_TG_PT", out.all_tg_pt)] {
+        match list {
+            PortList::Absent => {}
+            PortList::Invalid => phrase.push_str(&format!(", {name} of no ports")),
+            PortList::Of(nexuses) => {
+                let named: Vec<String> = nexuses.iter().map(|nexus| nexus.to_string()).collect();
+                let named = if named.is_empty() { "nobody".to_string() } else { named.join(" and ") };
+                phrase.push_str(&format!(", {name} for {named} too"));
+            }
+        }
     }
     phrase
 }
@@ -70,6 +111,7 @@ pub fn reply_phrase(reply: &Reply) -> String {
         }
         Data::Capabilities(_) => "capabilities".to_string(),
         Data::FullStatus { entries, .. } => format!("{} registrants", entries.len()),
+        Data::Managed(managed) => managed_phrase(*managed).to_string(),
         Data::Blocks(blocks) => blocks.iter().map(block_phrase).collect::<Vec<_>>().join(" "),
     };
     format!("{}, {data}", reply.status)
@@ -153,6 +195,7 @@ pub fn event_phrase(event: &Event) -> String {
         Event::TablePersisted => "table persisted".to_string(),
         Event::LoggedIn { nexus, .. } => format!("logged in on {nexus}"),
         Event::ConnectionLost { nexus } => format!("connection of {nexus} lost"),
+        Event::LoggedOut { nexus } => format!("{nexus} logged out"),
         Event::NexusLost { nexus } => format!("{nexus} lost"),
         Event::PowerLost => "power lost".to_string(),
         Event::PoweredOn { view } => format!("powered on: {}", view_phrase(view)),

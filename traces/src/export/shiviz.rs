@@ -106,6 +106,7 @@ fn host_of(header: &Header, event: &Event) -> Host {
         Event::Sent { nexus, .. }
         | Event::Received { nexus, .. }
         | Event::Forgotten { nexus, .. }
+        | Event::LoggedOut { nexus }
         | Event::ConnectionLost { nexus } => Host::Node(header.node_of(*nexus)),
         Event::Dispatched { .. }
         | Event::Submitted { .. }

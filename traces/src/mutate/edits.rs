@@ -249,6 +249,14 @@ families! {
     Altered "commit-tag", "a task takes effect that was never sent",
         Lives(|_, _, life| Some(Edit::replace(life.committed?, Event::Committed { nexus: life.nexus, tag: STRANGER })));
 
+    Altered "function-to-conflict", "no reservation refuses a task management function",
+        Lives(|_, _, life| disposed(life, is_function, is_good, conflict()));
+    Altered "function-held-to-good", "a task management function answers while the back end has a command that it ends",
+        Lives(|_, _, life| {
+            let good = Disposition::Answered(Status::Good);
+            disposed(life, is_function, |was| was == Disposition::Held, good)
+        });
+
     Duplicated "dispatched", "a command is taken from the transport twice",
         Lives(|_, events, life| Some(Edit::repeat(events, life.dispatched?.0)));
     Duplicated "submitted", "a task goes to the back end twice",
@@ -335,6 +343,10 @@ fn is_write(command: &Command) -> bool {
     matches!(command, Command::Write { extent, .. } if extent.blocks > 0)
 }
 
+fn is_function(command: &Command) -> bool {
+    matches!(command, Command::Manage(_))
+}
+
 fn is_register_and_ignore(command: &Command) -> bool {
     matches!(command, Command::PrOut(out) if out.action == ServiceAction::RegisterAndIgnoreExistingKey)
 }
@@ -398,6 +410,10 @@ fn other_data(data: &Data) -> Option<Data> {
             let held = redline_vocab::Held { key: Key(0xbad), kind: PrType::ExclusiveAccess };
             Some(Data::Reservation { generation: *generation, held: Some(held) })
         }
-        Data::Nothing | Data::Capabilities(_) | Data::FullStatus { .. } | Data::Blocks(_) => None,
+        Data::Nothing
+        | Data::Capabilities(_)
+        | Data::FullStatus { .. }
+        | Data::Blocks(_)
+        | Data::Managed(_) => None,
     }
 }

@@ -73,10 +73,30 @@ fn data() -> impl Strategy<Value = Data> {
         (generation(), vec(entry, 0..4))
             .prop_map(|(generation, entries)| Data::FullStatus { generation, entries }),
         vec(block(), 0..4).prop_map(Data::Blocks),
+        select(vec![Managed::Complete, Managed::NoSuchTask]).prop_map(Data::Managed),
     ]
 }
 fn reply() -> impl Strategy<Value = Reply> {
     (status(), data()).prop_map(|(status, data)| Reply { status, data })
+}
+fn ports() -> impl Strategy<Value = PortList> {
+    prop_oneof![
+        Just(PortList::Absent),
+        Just(PortList::Invalid),
+        vec(nexus(), 0..4).prop_map(|listed| PortList::Of(listed.into_iter().collect())),
+    ]
+}
+fn function() -> impl Strategy<Value = Function> {
+    prop_oneof![
+        tag().prop_map(Function::AbortTask),
+        select(vec![
+            Function::AbortTaskSet,
+            Function::ClearTaskSet,
+            Function::LogicalUnitReset,
+            Function::TargetWarmReset,
+            Function::TargetColdReset,
+        ]),
+    ]
 }
 fn command() -> impl Strategy<Value = Command> {
     let out = (
@@ -84,11 +104,12 @@ fn command() -> impl Strategy<Value = Command> {
         key(),
         key(),
         any::<(u8, u8)>(),
-        any::<[bool; 4]>(),
+        any::<[bool; 2]>(),
+        (ports(), ports()),
         option::of(nexus()),
     );
-    let out = out.prop_map(|(action, key, service_key, (scope, kind), flags, destination)| {
-        let [aptpl, spec_i_pt, all_tg_pt, unreg] = flags;
+    let out = out.prop_map(|(action, key, service_key, (scope, kind), flags, lists, destination)| {
+        let ([aptpl, unreg], (spec_i_pt, all_tg_pt)) = (flags, lists);
         PrOut { action, key, service_key, scope, kind, aptpl, spec_i_pt, all_tg_pt, unreg, destination }
     });
     prop_oneof![
@@ -97,6 +118,8 @@ fn command() -> impl Strategy<Value = Command> {
         Just(Command::SynchronizeCache),
         select(PrIn::ALL.to_vec()).prop_map(Command::PrIn),
         out.prop_map(Command::PrOut),
+        select(vec![Command::LegacyReserve, Command::LegacyRelease]),
+        function().prop_map(Command::Manage),
         select(Name::ALL.to_vec()).prop_map(Command::Other),
     ]
 }

@@ -5,7 +5,8 @@ use super::encode;
 use super::forms::{Definitions, Wire, defined, itf_variant};
 use crate::Problem;
 use redline_vocab::{
-    Design, Epoch, Generation, Guard, Key, Lba, Micros, Nexus, NodeId, Quirk, Quirks, Sense, Serial, Tag,
+    Design, Epoch, Generation, Guard, Key, Lba, Micros, Nexus, Nexuses, NodeId, PortList, Quirk, Quirks, Sense,
+    Serial, Tag,
 };
 use serde_json::{Value, json};
 
@@ -157,6 +158,46 @@ impl<T: Wire> Wire for Vec<T> {
     }
     fn itf(&self) -> Value {
         self.iter().map(Wire::itf).collect::<Vec<_>>().into()
+    }
+}
+
+/// A bit of PERSISTENT RESERVE OUT with what it asks for: `false`, a list of nexuses, or `true` where the bit is set and
+/// what it asks for names no ports. Older traces know the bit alone; their targets supported neither.
+impl Wire for PortList {
+    fn put(&self, out: &mut Vec<u8>) {
+        match self {
+            PortList::Absent => false.put(out),
+            PortList::Invalid => true.put(out),
+            PortList::Of(nexuses) => nexuses.iter().collect::<Vec<_>>().put(out),
+        }
+    }
+    fn take(cursor: &mut Cursor<'_>) -> Taken<Self> {
+        if cursor.peek() != Some(b'[') {
+            let set = cursor.boolean()?;
+            return Ok(if set { PortList::Invalid } else { PortList::Absent });
+        }
+        let offset = cursor.mark();
+        let listed: Vec<Nexus> = Vec::take(cursor)?;
+        // A list has one spelling, so that no byte of a trace can change unnoticed.
+        if !listed.is_sorted_by(|one, other| one < other) {
+            let found = "another order".to_owned();
+            return Err(cursor.refuse(offset, Problem::Expected { what: "nexuses in ascending order", found }));
+        }
+        Ok(PortList::Of(listed.into_iter().collect::<Nexuses>()))
+    }
+    fn schema(definitions: &mut Definitions) -> Value {
+        defined(definitions, "PortList", |definitions| {
+            json!({ "oneOf": [{ "type": "boolean" }, Vec::<Nexus>::schema(definitions)] })
+        })
+    }
+    fn itf(&self) -> Value {
+        match self {
+            PortList::Absent => itf_variant("Absent", None),
+            PortList::Invalid => itf_variant("Invalid", None),
+            PortList::Of(nexuses) => {
+                itf_variant("Of", Some(nexuses.iter().map(|nexus| nexus.itf()).collect::<Vec<_>>().into()))
+            }
+        }
     }
 }
 

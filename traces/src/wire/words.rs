@@ -8,8 +8,8 @@ use crate::header::Digest;
 use crate::{Arm, Footer, Header, Initiators, Problem, Stamped, Visibility};
 use redline_vocab::{
     Block, Capabilities, Command, Data, Design, Direction, Disposition, Epoch, Event, Extent, Fault,
-    FullStatusEntry, Generation, Held, Holder, Key, Lba, LossReason, LunView, Micros, Name, Nexus, NodeId,
-    PrIn, PrOut, PrType, Quirks, Record, Reply, Reservation, Sense, Serial, ServiceAction, Status, Tag,
+    FullStatusEntry, Function, Generation, Held, Holder, Key, Lba, LossReason, LunView, Managed, Micros, Name,
+    Nexus, NodeId, PortList, PrIn, PrOut, PrType, Quirks, Record, Reply, Reservation, Sense, Serial, ServiceAction, Status, Tag,
 };
 use serde_json::{Value, json};
 
@@ -104,6 +104,7 @@ wire_enum! { Event, "event":
         TableChanged = "table-changed" { "view" view: LunView },
         LoggedIn = "logged-in" { "node" node: NodeId, "nexus" nexus: Nexus },
         ConnectionLost = "connection-lost" { "nexus" nexus: Nexus },
+        LoggedOut = "logged-out" { "nexus" nexus: Nexus },
         NexusLost = "nexus-lost" { "nexus" nexus: Nexus },
         PoweredOn = "powered-on" { "view" view: LunView },
         Challenged = "challenged" { "node" node: NodeId },
@@ -136,17 +137,32 @@ wire_struct! {
         "scope" scope: u8,
         "type" kind: u8,
         "aptpl" aptpl: bool,
-        "spec-i-pt" spec_i_pt: bool,
-        "all-tg-pt" all_tg_pt: bool,
+        "spec-i-pt" spec_i_pt: PortList,
+        "all-tg-pt" all_tg_pt: PortList,
         "unreg" unreg: bool,
         "destination" destination: Option<Nexus>,
     }
 }
 wire_enum! { Command, "command":
-    plain { SynchronizeCache = "synchronize-cache" }
-    holds { Read(Extent) = "read", PrIn(PrIn) = "pr-in", PrOut(PrOut) = "pr-out", Other(Name) = "other" }
+    plain {
+        SynchronizeCache = "synchronize-cache", LegacyReserve = "legacy-reserve", LegacyRelease = "legacy-release",
+    }
+    holds {
+        Read(Extent) = "read", PrIn(PrIn) = "pr-in", PrOut(PrOut) = "pr-out", Manage(Function) = "manage",
+        Other(Name) = "other",
+    }
     fields { Write = "write" { "extent" extent: Extent, "record" record: Record } }
 }
+wire_enum! { Function, "task management function":
+    plain {
+        AbortTaskSet = "abort-task-set", ClearTaskSet = "clear-task-set", LogicalUnitReset = "logical-unit-reset",
+        TargetWarmReset = "target-warm-reset", TargetColdReset = "target-cold-reset",
+    }
+    holds { AbortTask(Tag) = "abort-task" }
+}
+wire_enum! { Managed, "task management response": plain {
+    Complete = "complete", NoSuchTask = "no-such-task",
+} }
 wire_enum! { PrType, "reservation type": plain {
     WriteExclusive = "write-exclusive",
     ExclusiveAccess = "exclusive-access",
@@ -190,7 +206,9 @@ wire_struct! {
 }
 wire_enum! { Data, "data":
     plain { Nothing = "nothing" }
-    holds { Capabilities(Capabilities) = "capabilities", Blocks(Vec<Block>) = "blocks" }
+    holds {
+        Capabilities(Capabilities) = "capabilities", Blocks(Vec<Block>) = "blocks", Managed(Managed) = "managed",
+    }
     fields {
         Keys = "keys" { "generation" generation: Generation, "keys" keys: Vec<Key> },
         Reservation = "reservation" { "generation" generation: Generation, "held" held: Option<Held> },
@@ -381,4 +399,6 @@ wire_enum! { Name, "command": plain {
     SecurityProtocolOut = "security-protocol-out",
     StopUnit = "stop-unit",
     PreventMediumRemoval = "prevent-medium-removal",
+    LegacyReserve = "legacy-reserve",
+    LegacyRelease = "legacy-release",
 } }
