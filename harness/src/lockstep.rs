@@ -15,11 +15,11 @@ use crate::scenario::{self, Scenario};
 use crate::sim::{Notice, Setup, World, rank};
 use rayon::prelude::*;
 use redline_model::cluster::{Bounds, Cluster, Left, Log, Readings, State};
-use redline_model::reservations::{Instance, Reservations};
+use redline_model::reservations::{Also, Instance, Reservations};
 use redline_traces::{Arm, Header, Initiators};
 use redline_vocab::{
-    Action, Command, Design, Event, Extent, Key, Lba, Micros, Name, Nexus, NodeId, PrIn, PrOut, PrType,
-    Quirks, Record, Serial, ServiceAction, Tag,
+    Action, Command, Design, Event, Extent, Function, Key, Lba, Micros, Name, Nexus, Nexuses, NodeId, PortList,
+    PrIn, PrOut, PrType, Quirks, Record, Serial, ServiceAction, Tag,
 };
 use rustc_hash::{FxHashSet, FxHasher};
 use stateright::Model;
@@ -37,6 +37,19 @@ pub const MIRRORED: Instance = Instance {
     writers: 1,
     rich: false,
     attentions: true,
+    also: Also::NOTHING,
+};
+
+/// The instance that [`mirror`] takes for what is not in play there.
+pub const MIRRORED_MORE: Instance = Instance {
+    name: "two-nexuses-more",
+    nexuses: 2,
+    restart: true,
+    types: &[PrType::WriteExclusiveRegistrantsOnly],
+    writers: 1,
+    rich: false,
+    attentions: true,
+    also: Also { legacy: true, functions: true, lists: true },
 };
 
 /// The bounds that [`mirror_cluster`] takes.
@@ -165,11 +178,11 @@ impl Mirrorable for Cluster {
     }
 }
 
-/// Replays every transition of [`MIRRORED`] on a fabric with these bugs.
-pub fn mirror(quirks: Quirks, stop: &AtomicBool, told: &mut dyn FnMut(u64)) -> Found {
-    let model = Reservations::new(MIRRORED, Design::SOUND, Readings::OurTarget);
+/// Replays every transition of such an instance on a fabric with these bugs.
+pub fn mirror(instance: Instance, quirks: Quirks, stop: &AtomicBool, told: &mut dyn FnMut(u64)) -> Found {
+    let model = Reservations::new(instance, Design::SOUND, Readings::OurTarget);
     let scenario = small_scenario();
-    let header = raw_story_header(&scenario, Design::SOUND, MIRRORED.nexuses);
+    let header = raw_story_header(&scenario, Design::SOUND, instance.nexuses);
     mirror_model(&model, replay::setup(&scenario, &header, quirks), stop, told)
 }
 
@@ -513,7 +526,11 @@ fn offers(world: &World, left: Budget) -> Vec<(Action, Budget)> {
                 Action::Issue(_) => Budget { writes: spend(left.writes)?, ..left },
                 Action::Challenge(_) => Budget { challenges: spend(left.challenges)?, ..left },
                 Action::Defend(_) => Budget { defends: spend(left.defends)?, ..left },
-                Action::Stall(_) | Action::Crash(_) | Action::Break(_) | Action::PowerCycle => {
+                Action::Stall(_)
+                | Action::Crash(_)
+                | Action::Break(_)
+                | Action::Logout(_)
+                | Action::PowerCycle => {
                     Budget { faults: spend(left.faults)?, ..left }
                 }
                 Action::Command(..)
@@ -546,13 +563,16 @@ const TYPES: [PrType; 2] = [PrType::ExclusiveAccess, PrType::WriteExclusiveAllRe
 /// What a raw initiator may send: it waits for the answer to its last command.
 fn commands(world: &World, nexus: Nexus, left: Budget) -> Vec<(Action, Budget)> {
     let wire = world.wire(nexus);
-    let busy = !wire.requests.is_empty()
-        || !wire.replies.is_empty()
-        || world.live_tags()[usize::from(nexus.0)].len() > 1;
+    let live = &world.live_tags()[usize::from(nexus.0)];
+    let busy = !wire.requests.is_empty() || !wire.replies.is_empty() || live.len() > 1;
     if !wire.up || busy {
         return Vec::new();
     }
     let mut offers = Vec::new();
+    if let (Some(task), Some(commands)) = (live.first(), left.commands.checked_sub(1)) {
+        let command = Command::Manage(Function::AbortTask(*task));
+        offers.push((Action::Command(nexus, command), Budget { commands, ..left }));
+    }
     if let Some(writes) = left.writes.checked_sub(1) {
         let record = Record { writer: NodeId(nexus.0), epoch: redline_vocab::Epoch(0), serial: Serial(0) };
         let extent = Extent { lba: Lba(0), blocks: 1 };
@@ -583,6 +603,15 @@ fn commands(world: &World, nexus: Nexus, left: Budget) -> Vec<(Action, Budget)> 
         service_key: theirs,
         ..PrOut::new(ServiceAction::Preempt)
     });
+    // For the first time, and for all paths: the other's nexus is one of the sender's.
+    let both = PortList::Of(Nexuses::NONE.with(Nexus(1 - nexus.0)));
+    order(PrOut { service_key: mine, spec_i_pt: both, ..PrOut::new(ServiceAction::Register) });
+    order(PrOut { key: own, service_key: mine, all_tg_pt: both, ..PrOut::new(ServiceAction::Register) });
     offers.push((Action::Command(nexus, Command::PrIn(PrIn::ReadFullStatus)), spent));
+    let functions = [Function::AbortTaskSet, Function::ClearTaskSet, Function::LogicalUnitReset];
+    let others = [Command::LegacyReserve, Command::LegacyRelease]
+        .into_iter()
+        .chain(functions.into_iter().chain([Function::TargetColdReset]).map(Command::Manage));
+    offers.extend(others.map(|command| (Action::Command(nexus, command), spent)));
     offers
 }

@@ -1,5 +1,6 @@
 //! The guest cluster model, as something that can be checked and told.
 
+use redline_traces::export::managed_phrase;
 use super::{Step, Subject, Terms};
 use crate::conform::words;
 use crate::scenario::Scenario;
@@ -100,6 +101,7 @@ fn answer(reply: &Reply) -> String {
         }
         Data::Blocks(_) => "GOOD".to_owned(),
         Data::Nothing | Data::Capabilities(_) | Data::FullStatus { .. } => reply.status.to_string(),
+        Data::Managed(managed) => managed_phrase(*managed).to_owned(),
     }
 }
 
@@ -143,6 +145,7 @@ pub(super) fn single(action: Action, events: &[Event]) -> String {
         Action::Break(nexus) => format!("the connection of {nexus} breaks"),
         Action::Expire(nexus) => format!("the target gives {nexus} up"),
         Action::Login(node) => format!("{node} logs in"),
+        Action::Logout(nexus) => format!("{nexus} logs out"),
         Action::PowerCycle => "the target loses power and comes up again".to_owned(),
         Action::Persist => "the target writes its table to stable storage, late".to_owned(),
     }

@@ -58,13 +58,18 @@ fn tell(step: Move, choices: &[(Action, u8)], events: &[Event]) -> String {
         _ => None,
     });
     match step {
-        Move::Order(nexus, ..) | Move::Probe(nexus, _) => {
+        Move::Order(nexus, ..)
+        | Move::Probe(nexus, _)
+        | Move::Reserve(nexus, _)
+        | Move::Release(nexus, _)
+        | Move::Manage(nexus, ..) => {
             format!("{nexus} sends {}: {}", asked.unwrap_or_default(), answer())
         }
         Move::Write(nexus) => format!("{nexus} sends a write"),
         Move::Dispatch(..) | Move::Submit(_) | Move::Commit(..) => {
             choices.first().map(|(action, _)| single(*action, events)).unwrap_or_default()
         }
+        Move::LogOut(nexus, _) => format!("{nexus} logs out"),
         Move::Lose(nexus) => format!("the connection of {nexus} breaks, and the target gives it up"),
         Move::Return(nexus) => format!("{nexus} logs in again"),
         Move::PowerCycle => "the target loses power and comes up, and everybody logs in".to_owned(),

@@ -10,7 +10,7 @@ use redline_vocab::{
     Command, Disposition, Event, Holder, LunView, Nexus, PrIn, PrOut, PrType, Sense, ServiceAction, Status,
 };
 
-const COMMANDS: [&str; 17] = [
+const COMMANDS: [&str; 20] = [
     "READ",
     "WRITE",
     "SYNCHRONIZE CACHE",
@@ -28,6 +28,9 @@ const COMMANDS: [&str; 17] = [
     "REGISTER AND MOVE",
     "REPLACE LOST RESERVATION",
     "another command",
+    "RESERVE (SPC-2)",
+    "RELEASE (SPC-2)",
+    "a task management function",
 ];
 const ANSWERS: [&str; 8] = [
     "GOOD",
@@ -65,7 +68,7 @@ const NODE_EVENTS: [&str; 11] = [
     "restarted",
 ];
 const FENCE: [&str; 2] = ["fence closed", "fence open"];
-const OTHERS: [&str; 7] = [
+const OTHERS: [&str; 8] = [
     "table-changed",
     "table-persisted",
     "logged-in",
@@ -73,6 +76,7 @@ const OTHERS: [&str; 7] = [
     "nexus-lost",
     "power-lost",
     "powered-on",
+    "logged-out",
 ];
 
 const DISPATCHED: usize = 0;
@@ -176,6 +180,7 @@ fn key(event: &Event, context: Context<'_>) -> Option<usize> {
         Event::NexusLost { .. } => Some(REST + 4),
         Event::PowerLost => Some(REST + 5),
         Event::PoweredOn { .. } => Some(REST + 6),
+        Event::LoggedOut { .. } => Some(REST + 7),
         Event::Sent { .. }
         | Event::Replied { .. }
         | Event::Fence { .. }
@@ -249,6 +254,9 @@ const fn command_class(command: &Command) -> usize {
             ServiceAction::ReplaceLostReservation => 15,
         },
         Command::Other(_) => 16,
+        Command::LegacyReserve => 17,
+        Command::LegacyRelease => 18,
+        Command::Manage(_) => 19,
     }
 }
 

@@ -5,7 +5,7 @@ use crate::sim::forget_numbers;
 use redline_model::lun::{Answer, Due, Kind, Reaction, Rules, Stage};
 use redline_model::unit::Unit;
 use redline_vocab::{
-    Command, Data, Disposition, Epoch, Event, Fault, Generation, Guard, Nexus, NodeId, Record, Reply, Sense,
+    Command, Data, Disposition, Epoch, Event, Fault, Function, Generation, Guard, Nexus, NodeId, Record, Reply, Sense,
     Serial, Status, Tag,
 };
 
@@ -35,12 +35,20 @@ impl LunState {
     /// Calls `f` for every tag that it remembers.
     pub fn tags(&mut self, f: &mut dyn FnMut(Nexus, &mut Tag)) {
         for (nexus, wire) in (0u8..).map(Nexus).zip(&mut self.unit.wires) {
-            wire.requests.iter_mut().for_each(|request| f(nexus, &mut request.tag));
+            for request in &mut wire.requests {
+                f(nexus, &mut request.tag);
+                if let Command::Manage(Function::AbortTask(task)) = &mut request.command {
+                    f(nexus, task);
+                }
+            }
             wire.replies.iter_mut().for_each(|(tag, _)| f(nexus, tag));
         }
         self.unit.lun.tasks.iter_mut().for_each(|task| f(task.nexus, &mut task.tag));
         for waiting in &mut self.unit.lun.waiting {
             f(waiting.nexus, &mut waiting.tag);
+            if let Some(Function::AbortTask(task)) = &mut waiting.function {
+                f(waiting.nexus, task);
+            }
             waiting.awaited.iter_mut().for_each(|(nexus, tag)| f(*nexus, tag));
         }
         for due in &mut self.due {
@@ -123,7 +131,8 @@ impl LunPart {
         }
         let mut reactions = Vec::new();
         state.unit.reactions(self.rules, nexus, &mut reactions);
-        reactions.retain(|reaction| state.unit.lun.disposition(self.rules, reaction) == disposition);
+        let lun = &state.unit.lun;
+        reactions.retain(|reaction| lun.disposition(self.rules, nexus, reaction) == disposition);
         let Some((first, others)) = reactions.split_first() else { return false };
         for other in others {
             let mut fork = state.clone();
@@ -221,7 +230,7 @@ impl LunPart {
             let mut reactions = Vec::new();
             state.unit.reactions(self.rules, nexus, &mut reactions);
             out.extend(reactions.iter().map(|reaction| {
-                let disposition = lun.disposition(self.rules, reaction);
+                let disposition = lun.disposition(self.rules, nexus, reaction);
                 Event::Dispatched { nexus, tag, disposition }
             }));
         }
@@ -305,7 +314,9 @@ impl Part for LunPart {
         }
         match event {
             Event::Sent { nexus, tag, command } => {
-                let known = self.in_range(*nexus);
+                // Ports may be registered that nobody ever logs in on.
+                let within = !matches!(command, Command::PrOut(order) if !redline_model::is_within(order));
+                let known = self.in_range(*nexus) && within;
                 if known {
                     state.unit.send(*nexus, *tag, *command, 0);
                 }
@@ -353,6 +364,23 @@ impl Part for LunPart {
                 let up = self.in_range(*nexus) && state.unit.wire(*nexus).linked;
                 if up {
                     state.unit.cut(*nexus);
+                }
+                up
+            }
+            Event::LoggedOut { nexus } => {
+                let up = self.in_range(*nexus)
+                    && state.unit.wire(*nexus).linked
+                    && state.unit.lun.sessions.has(*nexus);
+                if up {
+                    let mut told = state.clone();
+                    told.unit.log_out(self.rules, *nexus, true, &mut told.due);
+                    state.unit.log_out(self.rules, *nexus, false, &mut state.due);
+                    if told != *state {
+                        forks.push(if self.hides { Self::answered(told) } else { told });
+                    }
+                    if self.hides {
+                        *state = Self::answered(state.clone());
+                    }
                 }
                 up
             }
@@ -426,6 +454,10 @@ fn same_reply(sent: &Reply, seen: &Reply) -> bool {
     }
     let same = match (&sent.data, &seen.data) {
         (Data::Blocks(unknown), Data::Blocks(_)) => unknown.is_empty(),
+        // What a target is capable of is its own matter.
+        (Data::Capabilities(sent), Data::Capabilities(seen)) => {
+            (sent.ptpl_c, sent.ptpl_a) == (seen.ptpl_c, seen.ptpl_a)
+        }
         (Data::Keys { generation, keys }, Data::Keys { generation: of, keys: listed }) => {
             let sorted = |keys: &Vec<_>| {
                 let mut keys = keys.clone();

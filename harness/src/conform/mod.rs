@@ -369,6 +369,7 @@ impl Judge {
             | Event::TablePersisted
             | Event::LoggedIn { .. }
             | Event::ConnectionLost { .. }
+            | Event::LoggedOut { .. }
             | Event::NexusLost { .. }
             | Event::PowerLost
             | Event::PoweredOn { .. }

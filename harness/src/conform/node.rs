@@ -56,6 +56,7 @@ impl NodePart {
             Event::Sent { nexus, .. }
             | Event::Received { nexus, .. }
             | Event::Forgotten { nexus, .. }
+            | Event::LoggedOut { nexus }
             | Event::ConnectionLost { nexus } => of_nexus(nexus),
             Event::Issued { node, .. }
             | Event::LoggedIn { node, .. }
@@ -135,7 +136,12 @@ impl NodePart {
                 state.node.outstanding.push((tag, Operation { command: *command, tenure: 0 }));
                 true
             }
-            Command::PrIn(_) | Command::PrOut(_) | Command::Other(_) => false,
+            Command::PrIn(_)
+            | Command::PrOut(_)
+            | Command::LegacyReserve
+            | Command::LegacyRelease
+            | Command::Manage(_)
+            | Command::Other(_) => false,
         }
     }
 
@@ -248,6 +254,8 @@ impl Part for NodePart {
                 follows
             }
             Event::LoggedIn { nexus, .. } => self.logged_in(state, *nexus),
+            // A node has no rule by which it would.
+            Event::LoggedOut { .. } => false,
             Event::ConnectionLost { nexus } => {
                 // A nexus that a new ISID has replaced is no longer this node's connection.
                 if *nexus == node.nexus {

@@ -3,7 +3,7 @@
 //! Words are for people who know storage: what a divergence refused, and what would have been accepted. Nearness
 //! picks the one alternative worth reading first; it decides nothing.
 
-use redline_traces::export::{fault_phrase, reason_phrase};
+use redline_traces::export::{fault_phrase, function_phrase, managed_phrase, ports_phrase, reason_phrase};
 use redline_vocab::{
     Block, Command, Data, Disposition, Event, Extent, Holder, LunView, PrIn, PrOut, PrType, Record, Reply,
     ServiceAction, Status,
@@ -25,6 +25,7 @@ pub const fn kind(event: &Event) -> &'static str {
         Event::TablePersisted => "table-persisted",
         Event::LoggedIn { .. } => "logged-in",
         Event::ConnectionLost { .. } => "connection-lost",
+        Event::LoggedOut { .. } => "logged-out",
         Event::NexusLost { .. } => "nexus-lost",
         Event::PowerLost => "power-lost",
         Event::PoweredOn { .. } => "powered-on",
@@ -55,7 +56,7 @@ pub fn sentence(event: &Event) -> String {
             let what = match disposition {
                 Disposition::Answered(status) => format!("decides {status}"),
                 Disposition::Enabled => "puts it into the task set".to_owned(),
-                Disposition::Held => "changes the table and holds its GOOD back".to_owned(),
+                Disposition::Held => "carries it out and holds the answer back".to_owned(),
             };
             format!("the target takes the command of {nexus} ({tag}) and {what}")
         }
@@ -75,6 +76,7 @@ pub fn sentence(event: &Event) -> String {
         Event::TablePersisted => "the table is written to stable storage".to_owned(),
         Event::LoggedIn { node, nexus } => format!("{node} logs in on {nexus}"),
         Event::ConnectionLost { nexus } => format!("the connection of {nexus} breaks"),
+        Event::LoggedOut { nexus } => format!("{nexus} logs out"),
         Event::NexusLost { nexus } => format!("the target gives {nexus} up"),
         Event::PowerLost => "the target loses power".to_owned(),
         Event::PoweredOn { view } => format!("the target comes up with {}", view_words(view)),
@@ -111,6 +113,9 @@ pub fn command_words(command: &Command) -> String {
             PrIn::ReadFullStatus => "READ FULL STATUS".to_owned(),
         },
         Command::PrOut(pr) => pr_words(pr),
+        Command::LegacyReserve => "RESERVE (SPC-2)".to_owned(),
+        Command::LegacyRelease => "RELEASE (SPC-2)".to_owned(),
+        Command::Manage(function) => function_phrase(*function),
         Command::Other(name) => name.text().to_owned(),
     }
 }
@@ -119,7 +124,8 @@ fn pr_words(pr: &PrOut) -> String {
     let kind = PrType::from_code(pr.kind).map_or("an invalid type", PrType::short);
     let details = match pr.action {
         ServiceAction::Register | ServiceAction::RegisterAndIgnoreExistingKey => {
-            format!(" from {} to {}{}", pr.key, pr.service_key, if pr.aptpl { ", APTPL" } else { "" })
+            let aptpl = if pr.aptpl { ", APTPL" } else { "" };
+            format!(" from {} to {}{aptpl}{}", pr.key, pr.service_key, ports_phrase(pr))
         }
         ServiceAction::Reserve | ServiceAction::Release => format!(" {kind} with {}", pr.key),
         ServiceAction::Clear => format!(" with {}", pr.key),
@@ -151,6 +157,7 @@ pub fn reply_words(reply: &Reply) -> String {
         Data::FullStatus { generation, entries } => {
             format!(", {} registrants in {generation}", entries.len())
         }
+        Data::Managed(managed) => return managed_phrase(*managed).to_owned(),
         Data::Blocks(blocks) => {
             let blocks: Vec<_> = blocks.iter().map(|block| block_words(*block)).collect();
             format!(", blocks [{}]", blocks.join(", "))
@@ -221,6 +228,7 @@ const fn subject(event: &Event) -> Option<u8> {
         | Event::Received { nexus, .. }
         | Event::Forgotten { nexus, .. }
         | Event::ConnectionLost { nexus }
+        | Event::LoggedOut { nexus }
         | Event::NexusLost { nexus }
         | Event::LoggedIn { nexus, .. } => Some(nexus.0),
         Event::Issued { node, .. }
@@ -260,6 +268,7 @@ const fn tag(event: &Event) -> Option<u32> {
         | Event::TablePersisted
         | Event::LoggedIn { .. }
         | Event::ConnectionLost { .. }
+        | Event::LoggedOut { .. }
         | Event::NexusLost { .. }
         | Event::PowerLost
         | Event::PoweredOn { .. }

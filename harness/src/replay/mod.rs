@@ -19,7 +19,7 @@ use redline_fabric::guest::Mix;
 use redline_properties::monitor::{Panel, Setup as PanelSetup, Violation};
 use redline_traces::{Arm, Header, Initiators};
 use redline_vocab::{
-    Action, Command, Data, Disposition, Epoch, Event, Generation, LossReason, Micros, Nexus, NodeId, Quirks,
+    Action, Command, Data, Disposition, Epoch, Event, Function, Generation, LossReason, Micros, Nexus, NodeId, Quirks,
     Record, Reply, Sense, Serial, Status, Tag,
 };
 use std::collections::{BTreeMap, VecDeque};
@@ -169,6 +169,7 @@ impl Run {
             Event::TablePersisted => self.act(Action::Persist, told),
             Event::LoggedIn { node, .. } => self.act(Action::Login(*node), told),
             Event::ConnectionLost { nexus } => self.act(Action::Break(*nexus), told),
+            Event::LoggedOut { nexus } => self.act(Action::Logout(*nexus), told),
             Event::NexusLost { nexus } => self.act(Action::Expire(*nexus), told),
             Event::PowerLost => self.act(Action::PowerCycle, told),
             Event::Challenged { node } => self.act(Action::Challenge(*node), told),
@@ -214,6 +215,12 @@ impl Run {
 
     fn send(&mut self, nexus: Nexus, command: Command, told: &Event) -> Result<(), Differs> {
         if self.world.setup().guests.is_empty() {
+            let command = match command {
+                Command::Manage(Function::AbortTask(task)) => {
+                    Command::Manage(Function::AbortTask(self.mine(nexus, task).unwrap_or(task)))
+                }
+                other => other,
+            };
             return self.act(Action::Command(nexus, command), told);
         }
         let node = self.world.node_of(nexus);
@@ -299,6 +306,8 @@ pub fn plain(event: &Event) -> Event {
             *tag = Tag(0);
             if let Command::Write { record, .. } = command {
                 *record = plain_record(*record);
+            } else if let Command::Manage(Function::AbortTask(task)) = command {
+                *task = Tag(0);
             }
         }
         Event::Dispatched { tag, disposition, .. } => {
@@ -319,7 +328,7 @@ pub fn plain(event: &Event) -> Event {
                 | Data::Reservation { generation, .. }
                 | Data::FullStatus { generation, .. } => *generation = Generation(0),
                 Data::Blocks(blocks) => blocks.clear(),
-                Data::Nothing | Data::Capabilities(_) => {}
+                Data::Nothing | Data::Capabilities(_) | Data::Managed(_) => {}
             }
         }
         Event::TableChanged { view } | Event::PoweredOn { view } => view.generation = Generation(0),
@@ -327,6 +336,7 @@ pub fn plain(event: &Event) -> Event {
         Event::TablePersisted
         | Event::LoggedIn { .. }
         | Event::ConnectionLost { .. }
+        | Event::LoggedOut { .. }
         | Event::NexusLost { .. }
         | Event::PowerLost
         | Event::Challenged { .. }

@@ -7,8 +7,8 @@ use super::events::{Stream, Totals};
 use super::world::{Notice, Setup, World};
 use crate::scenario::Scenario;
 use redline_vocab::{
-    Action, Command, Epoch, Event, Extent, Key, Lba, Micros, Name, Nexus, NodeId, PrIn, PrOut, PrType,
-    Quirks, Record, Serial, ServiceAction,
+    Action, Command, Epoch, Event, Extent, Function, Key, Lba, Micros, Name, Nexus, Nexuses, NodeId, PortList,
+    PrIn, PrOut, PrType, Quirks, Record, Serial, ServiceAction, Tag,
 };
 use std::sync::Arc;
 
@@ -122,7 +122,7 @@ fn walk<S: FnMut(Micros, &Event)>(
 }
 
 const fn is_fault(action: &Action) -> bool {
-    matches!(action, Action::Break(_) | Action::Expire(_) | Action::PowerCycle)
+    matches!(action, Action::Break(_) | Action::Expire(_) | Action::Logout(_) | Action::PowerCycle)
 }
 
 /// Where it is counted, in the order of [`redline_vocab::FaultKind::ALL`].
@@ -137,7 +137,9 @@ fn kind(action: &Action) -> Option<usize> {
 const KEYS: [Key; 3] = [Key(0x0a), Key(0x0b), Key(0x0c)];
 
 fn draw(world: &World, nexus: Nexus, serial: u32, dice: &mut Stream) -> Command {
-    match dice.below(20) {
+    match dice.below(22) {
+        20 => legacy(world, nexus, dice),
+        21 => Command::Manage(function(world, nexus, dice)),
         0..=2 => Command::Write { extent: extent(dice), record: record(nexus, serial) },
         3 => Command::Read(extent(dice)),
         4 => Command::SynchronizeCache,
@@ -169,11 +171,45 @@ fn other(dice: &mut Stream) -> Name {
                 | Name::SynchronizeCache
                 | Name::PersistentReserveIn
                 | Name::PersistentReserveOut
+                | Name::LegacyReserve
+                | Name::LegacyRelease
         );
         if !own {
             return name;
         }
     }
+}
+
+/// Mostly nobody; else whom chance picks, and now and then a nexus that never logs in.
+fn ports(world: &World, dice: &mut Stream) -> PortList {
+    match dice.below(20) {
+        0 => PortList::Invalid,
+        1..=2 => {
+            let nexuses = (0..=world.setup().nodes).map(Nexus).filter(|_| dice.permille(350));
+            PortList::Of(nexuses.collect::<Nexuses>())
+        }
+        _ => PortList::Absent,
+    }
+}
+
+/// A task management function; those that concern everybody are rare, as they end everything that is under way.
+fn function(world: &World, nexus: Nexus, dice: &mut Stream) -> Function {
+    let own: Vec<Tag> = world.target().tags(nexus).collect();
+    match dice.below(40) {
+        0..=19 if !own.is_empty() => Function::AbortTask(own[dice.below(own.len() as u64) as usize]),
+        0..=22 => Function::AbortTask(Tag(1 + dice.below(1000) as u32)),
+        23..=29 => Function::AbortTaskSet,
+        30..=33 => Function::ClearTaskSet,
+        34..=37 => Function::LogicalUnitReset,
+        38 => Function::TargetWarmReset,
+        _ => Function::TargetColdReset,
+    }
+}
+
+/// RESERVE and RELEASE: who has the unit gives it back soon, or everything else would only be refused.
+fn legacy(world: &World, nexus: Nexus, dice: &mut Stream) -> Command {
+    let holds = world.target().legacy_holder() == Some(nexus);
+    if dice.permille(if holds { 800 } else { 300 }) { Command::LegacyRelease } else { Command::LegacyReserve }
 }
 
 fn order(world: &World, nexus: Nexus, dice: &mut Stream) -> PrOut {
@@ -192,8 +228,8 @@ fn order(world: &World, nexus: Nexus, dice: &mut Stream) -> PrOut {
     };
     order.scope = u8::from(dice.permille(20));
     order.aptpl = dice.permille(500);
-    order.spec_i_pt = dice.permille(15);
-    order.all_tg_pt = dice.permille(15);
+    order.spec_i_pt = ports(world, dice);
+    order.all_tg_pt = ports(world, dice);
     order.unreg = dice.permille(400);
     if action == ServiceAction::RegisterAndMove && !dice.permille(50) {
         order.destination = Some(Nexus(dice.below(u64::from(world.setup().nodes)) as u8));

@@ -11,7 +11,7 @@ use super::disk::{Disk, Loss};
 use super::wire::Wire;
 use redline_fabric::guest::{self, Guest, Timer};
 use redline_fabric::target::{self, Outcome, StoredTable, Target};
-use redline_vocab::{Action, Command, Event, Lba, Micros, Nexus, NodeId, Quirk, Quirks, Reply, Sense, Tag};
+use redline_vocab::{Action, Command, Event, Function, Lba, Micros, Nexus, NodeId, Quirk, Quirks, Reply, Sense, Tag};
 use std::fmt;
 use std::sync::Arc;
 
@@ -239,6 +239,16 @@ impl World {
                 self.lose_nexus(nexus, out);
             }
             Action::Login(node) => self.login(node, out)?,
+            Action::Logout(nexus) => {
+                if !self.setup.guests.is_empty() {
+                    return Err(Refused("guest cluster nodes do not log out".to_owned()));
+                }
+                if !self.known(nexus)?.up {
+                    return Err(Refused(format!("the connection of {nexus} is not up")));
+                }
+                self.wires[usize::from(nexus.0)] = Wire::default();
+                self.target_step(target::Input::Logout { nexus }, out);
+            }
             Action::PowerCycle => self.power_cycle(&mut |_| Loss::Dropped, out),
             Action::Persist => {
                 if !self.target.is_behind_on_storage() {
@@ -286,6 +296,9 @@ impl World {
             }
             if wire.up {
                 out.push(Action::Break(nexus));
+                if self.setup.guests.is_empty() {
+                    out.push(Action::Logout(nexus));
+                }
             } else if wire.session {
                 out.push(Action::Expire(nexus));
             }
@@ -373,6 +386,8 @@ impl World {
                 *tag = renamed(nexus, *tag);
                 if let Command::Write { record, .. } = command {
                     *record = plain(*record);
+                } else if let Command::Manage(Function::AbortTask(task)) = command {
+                    *task = renamed(nexus, *task);
                 }
             }
             for (tag, reply) in &mut wire.replies {
@@ -405,6 +420,11 @@ impl World {
             .zip(&self.wires)
             .map(|(nexus, wire)| {
                 let mut tags: Vec<Tag> = wire.requests.iter().map(|(tag, _)| *tag).collect();
+                // A tag that somebody speaks of must keep its meaning, whether or not it still names a command.
+                tags.extend(wire.requests.iter().filter_map(|(_, command)| match command {
+                    Command::Manage(Function::AbortTask(task)) => Some(*task),
+                    _ => None,
+                }));
                 tags.extend(wire.replies.iter().map(|(tag, _)| *tag));
                 tags.extend(self.target.tags(nexus));
                 let host = &self.hosts[usize::from(self.node_of(nexus).0)];
@@ -523,7 +543,16 @@ impl World {
                 self.disk.write(extent, record);
                 Outcome::Written
             }
-            (None, Command::SynchronizeCache | Command::PrIn(_) | Command::PrOut(_) | Command::Other(_)) => {
+            (
+                None,
+                Command::SynchronizeCache
+                | Command::PrIn(_)
+                | Command::PrOut(_)
+                | Command::LegacyReserve
+                | Command::LegacyRelease
+                | Command::Manage(_)
+                | Command::Other(_),
+            ) => {
                 self.disk.flush();
                 Outcome::Flushed
             }
@@ -685,6 +714,13 @@ impl World {
                         out.push(Notice::Reply(nexus));
                     }
                 }
+                target::Effect::DropConnections => {
+                    for nexus in (0u8..).map(Nexus).take(self.wires.len()) {
+                        if self.wire(nexus).up {
+                            self.cut(nexus, out);
+                        }
+                    }
+                }
                 target::Effect::Event(event) => {
                     if let Event::Dispatched { nexus, disposition, .. } = &event
                         && *disposition == redline_vocab::Disposition::Enabled
@@ -722,6 +758,6 @@ pub(crate) fn forget_numbers(
                 }
             }
         }
-        Data::Nothing | Data::Capabilities(_) => {}
+        Data::Nothing | Data::Capabilities(_) | Data::Managed(_) => {}
     }
 }
