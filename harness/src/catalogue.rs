@@ -248,6 +248,12 @@ pub const BUGS: &[Bug] = &[
     Bug { scenario: "slow-array", ..guests(Quirk::PreemptKeepsVictim, &["PR"], "fabric/owner-unique") },
     raw(Quirk::ExecutedDespiteAttention, &["PR"], Some("lun/generation-steps")),
     raw(Quirk::NexusLossUnregisters, &["H07"], Some("lun/reservation-ends-lawfully")),
+    raw(Quirk::LegacyOutlivesNexus, &["PR"], None),
+    raw(Quirk::CrhIgnored, &["PR"], None),
+    raw(Quirk::ResetClearsRegistrations, &["PR"], Some("lun/reservation-ends-lawfully")),
+    raw(Quirk::ResetBeforeQuiet, &["H06"], None),
+    raw(Quirk::SpecIPtPartial, &["PR"], None),
+    raw(Quirk::AllTgPtIgnored, &["PR"], None),
 ];
 
 impl Relaxation {

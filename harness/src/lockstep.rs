@@ -18,8 +18,8 @@ use redline_model::cluster::{Bounds, Cluster, Left, Log, Readings, State};
 use redline_model::reservations::{Also, Instance, Reservations};
 use redline_traces::{Arm, Header, Initiators};
 use redline_vocab::{
-    Action, Command, Design, Event, Extent, Function, Key, Lba, Micros, Name, Nexus, Nexuses, NodeId, PortList,
-    PrIn, PrOut, PrType, Quirks, Record, Serial, ServiceAction, Tag,
+    Action, Command, Design, Event, Extent, Function, Key, Lba, Micros, Name, Nexus, Nexuses, NodeId,
+    PortList, PrIn, PrOut, PrType, Quirks, Record, Serial, ServiceAction, Tag,
 };
 use rustc_hash::{FxHashSet, FxHasher};
 use stateright::Model;
@@ -530,9 +530,7 @@ fn offers(world: &World, left: Budget) -> Vec<(Action, Budget)> {
                 | Action::Crash(_)
                 | Action::Break(_)
                 | Action::Logout(_)
-                | Action::PowerCycle => {
-                    Budget { faults: spend(left.faults)?, ..left }
-                }
+                | Action::PowerCycle => Budget { faults: spend(left.faults)?, ..left },
                 Action::Command(..)
                 | Action::Send(_)
                 | Action::Dispatch(_)

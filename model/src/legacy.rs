@@ -25,9 +25,18 @@ pub fn meets(holder: Nexus, nexus: Nexus, name: Name) -> Meets {
         Inquiry | ReportLuns | RequestSense | LogSense | ReadCapacity | LegacyRelease => Meets::Nothing,
         // To the one who has reserved the unit as well.
         PersistentReserveIn | PersistentReserveOut => Meets::Conflict,
-        TestUnitReady | ReportTargetPortGroups | ReportAliases | ReportIdentifyingInformation
-        | ReportPriority | ReportTimestamp | ReadMediaSerialNumber | AccessControlIn | AccessControlOut
-        | ReportReferrals | StartUnit | AllowMediumRemoval
+        TestUnitReady
+        | ReportTargetPortGroups
+        | ReportAliases
+        | ReportIdentifyingInformation
+        | ReportPriority
+        | ReportTimestamp
+        | ReadMediaSerialNumber
+        | AccessControlIn
+        | AccessControlOut
+        | ReportReferrals
+        | StartUnit
+        | AllowMediumRemoval
             if holder != nexus =>
         {
             Meets::Open
@@ -44,14 +53,46 @@ pub fn meets(holder: Nexus, nexus: Nexus, name: Name) -> Meets {
         | ReportReferrals
         | StartUnit
         | AllowMediumRemoval => Meets::Nothing,
-        LegacyReserve | Read | Verify | PreFetch | GetLbaStatus | ReadDefectData | PopulateToken
-        | ModeSense | ReadBuffer | ReadAttribute | ReceiveDiagnosticResults
-        | ReportSupportedOperationCodes | ReportSupportedTaskManagementFunctions | SecurityProtocolIn
-        | ManagementProtocolIn | Write | WriteAndVerify | WriteSame | WriteAtomic | OrWrite
-        | CompareAndWrite | Unmap | SynchronizeCache | FormatUnit | Sanitize | WriteLong | ReadLong
-        | ReassignBlocks | WriteUsingToken | ExtendedCopy | ReceiveCopyResults | ModeSelect | LogSelect
-        | SendDiagnostic | WriteBuffer | SetTargetPortGroups | SetTimestamp | SecurityProtocolOut
-        | StopUnit | PreventMediumRemoval => {
+        LegacyReserve
+        | Read
+        | Verify
+        | PreFetch
+        | GetLbaStatus
+        | ReadDefectData
+        | PopulateToken
+        | ModeSense
+        | ReadBuffer
+        | ReadAttribute
+        | ReceiveDiagnosticResults
+        | ReportSupportedOperationCodes
+        | ReportSupportedTaskManagementFunctions
+        | SecurityProtocolIn
+        | ManagementProtocolIn
+        | Write
+        | WriteAndVerify
+        | WriteSame
+        | WriteAtomic
+        | OrWrite
+        | CompareAndWrite
+        | Unmap
+        | SynchronizeCache
+        | FormatUnit
+        | Sanitize
+        | WriteLong
+        | ReadLong
+        | ReassignBlocks
+        | WriteUsingToken
+        | ExtendedCopy
+        | ReceiveCopyResults
+        | ModeSelect
+        | LogSelect
+        | SendDiagnostic
+        | WriteBuffer
+        | SetTargetPortGroups
+        | SetTimestamp
+        | SecurityProtocolOut
+        | StopUnit
+        | PreventMediumRemoval => {
             if holder == nexus {
                 Meets::Nothing
             } else {
@@ -66,10 +107,12 @@ pub fn meets(holder: Nexus, nexus: Nexus, name: Name) -> Meets {
 pub fn served(registered: Set, reservation: Option<Reservation>) -> Set {
     match reservation {
         None => Set::EMPTY,
-        Some(Reservation { kind: PrType::WriteExclusive | PrType::ExclusiveAccess, holder }) => match holder {
-            Holder::Nexus(nexus) => Set::of(nexus),
-            Holder::AllRegistrants => registered,
-        },
+        Some(Reservation { kind: PrType::WriteExclusive | PrType::ExclusiveAccess, holder }) => {
+            match holder {
+                Holder::Nexus(nexus) => Set::of(nexus),
+                Holder::AllRegistrants => registered,
+            }
+        }
         Some(Reservation {
             kind:
                 PrType::WriteExclusiveRegistrantsOnly

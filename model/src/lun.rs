@@ -14,8 +14,8 @@ use crate::legacy::{self, Meets};
 use crate::set::{NEXUSES, Set};
 use crate::table::{Attention, Change, Result, Table};
 use redline_vocab::{
-    Capabilities, Command, Data, Design, Disposition, FullStatusEntry, Function, Generation, Guard, Held, Holder,
-    Key, LunView, Managed, Name, Nexus, PrIn, PrOut, Reply, Sense, ServiceAction, Status, Tag,
+    Capabilities, Command, Data, Design, Disposition, FullStatusEntry, Function, Generation, Guard, Held,
+    Holder, Key, LunView, Managed, Name, Nexus, PrIn, PrOut, Reply, Sense, ServiceAction, Status, Tag,
 };
 use serde::{Deserialize, Serialize};
 
@@ -280,7 +280,10 @@ impl Lun {
         match function {
             Function::AbortTask(task) => {
                 let there = self.tasks.iter().any(|one| (one.nexus, one.tag) == (nexus, task))
-                    || self.waiting.iter().any(|one| one.function.is_none() && (one.nexus, one.tag) == (nexus, task));
+                    || self
+                        .waiting
+                        .iter()
+                        .any(|one| one.function.is_none() && (one.nexus, one.tag) == (nexus, task));
                 if there {
                     out.push(device);
                 } else {
@@ -306,7 +309,9 @@ impl Lun {
             Reaction::Admitted(_) => Disposition::Enabled,
             Reaction::Answered(_) | Reaction::Legacy(_) => Disposition::Answered(Status::Good),
             Reaction::Manages(function, _) => {
-                let running = |task: &Task| task.stage == Stage::BackEnd && ends(*function, nexus, task.nexus, task.tag);
+                let running = |task: &Task| {
+                    task.stage == Stage::BackEnd && ends(*function, nexus, task.nexus, task.tag)
+                };
                 if self.tasks.iter().any(running) {
                     Disposition::Held
                 } else {
@@ -604,9 +609,7 @@ impl Lun {
         match answer {
             Answer::Status(status) => reply.status == status && reply.data == Data::Nothing,
             Answer::Blocks => reply.status == Status::Good && matches!(reply.data, Data::Blocks(_)),
-            Answer::Managed(managed) => {
-                reply.status == Status::Good && reply.data == Data::Managed(managed)
-            }
+            Answer::Managed(managed) => reply.status == Status::Good && reply.data == Data::Managed(managed),
             Answer::Shown(what) => reply.status == Status::Good && self.answers_with(what, &reply.data),
         }
     }

@@ -479,13 +479,12 @@ impl Model for Reservations {
                 out.extend((0..readings(nexus, &probe)).map(|reading| Move::Probe(nexus, reading)));
             }
             if self.instance.also.legacy {
-                let counts = (
-                    readings(nexus, &Command::LegacyReserve),
-                    readings(nexus, &Command::LegacyRelease),
-                );
+                let counts =
+                    (readings(nexus, &Command::LegacyReserve), readings(nexus, &Command::LegacyRelease));
                 out.extend((0..counts.0).map(|reading| Move::Reserve(nexus, reading)));
                 out.extend((0..counts.1).map(|reading| Move::Release(nexus, reading)));
-                let told = if self.instance.attentions && self.base.readings() == Readings::Every { 2 } else { 1 };
+                let told =
+                    if self.instance.attentions && self.base.readings() == Readings::Every { 2 } else { 1 };
                 out.extend((0..told).map(|reading| Move::LogOut(nexus, reading)));
             }
             if self.instance.also.functions {

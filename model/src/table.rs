@@ -6,7 +6,8 @@
 
 use crate::set::{NEXUSES, Set};
 use redline_vocab::{
-    Design, Guard, Holder, Key, Nexus, Nexuses, PortList, PrOut, PrType, Reservation, Sense, ServiceAction, Status,
+    Design, Guard, Holder, Key, Nexus, Nexuses, PortList, PrOut, PrType, Reservation, Sense, ServiceAction,
+    Status,
 };
 use serde::{Deserialize, Serialize};
 
@@ -280,7 +281,8 @@ impl Table {
     fn unregistered(&self, design: Design, leaving: Set) -> Change {
         let left = self.without(leaving);
         let others = left.registered();
-        let Some(reservation) = self.reservation.filter(|_| !self.registered().and(leaving).is_empty()) else {
+        let Some(reservation) = self.reservation.filter(|_| !self.registered().and(leaving).is_empty())
+        else {
             return Change::to(left);
         };
         match reservation.holder {

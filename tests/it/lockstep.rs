@@ -3,7 +3,9 @@
 use proptest::prelude::*;
 use redline_harness::chaos::{Run, STATES_MAX};
 use redline_harness::conform::{self, Verdict};
-use redline_harness::lockstep::{Budget, mirror, mirror_cluster, product, product_of};
+use redline_harness::lockstep::{
+    Budget, MIRRORED, MIRRORED_MORE, mirror, mirror_cluster, product, product_of,
+};
 use redline_harness::scenario;
 use redline_harness::sim::plan::Plan;
 use redline_traces::{Initiators, Reader};
@@ -14,9 +16,16 @@ const SMALL: Budget = Budget { writes: 1, challenges: 2, defends: 1, faults: 1, 
 
 #[test]
 fn every_transition_of_the_small_model_is_what_the_fabric_does() {
-    let found = mirror(Quirks::NONE, &AtomicBool::new(false), &mut |_| {});
+    let found = mirror(MIRRORED, Quirks::NONE, &AtomicBool::new(false), &mut |_| {});
     assert_eq!(found.difference, None);
     insta::assert_snapshot!(format!("raw: {} states, {} transitions", found.states, found.transitions));
+}
+
+#[test]
+fn every_transition_with_legacy_functions_and_lists_is_what_the_fabric_does() {
+    let found = mirror(MIRRORED_MORE, Quirks::NONE, &AtomicBool::new(false), &mut |_| {});
+    assert_eq!(found.difference, None);
+    insta::assert_snapshot!(format!("raw, more: {} states, {} transitions", found.states, found.transitions));
 }
 
 #[test]
@@ -42,7 +51,10 @@ fn a_planted_bug_of_the_target_shows_in_both_directions() {
         [Quirk::OrphanReservation, Quirk::ReleaseByAnyone, Quirk::WrongKeyAccepted, Quirk::GenerationStuck]
     {
         let quirks = Quirks::NONE.with(quirk);
-        assert!(mirror(quirks, &stop, &mut |_| {}).difference.is_some(), "{quirk:?}: model to fabric");
+        assert!(
+            mirror(MIRRORED, quirks, &stop, &mut |_| {}).difference.is_some(),
+            "{quirk:?}: model to fabric"
+        );
         let bounds = Budget { commands: 4, faults: 0, ..SMALL };
         let found = product_of(&reference, Initiators::Raw, quirks, bounds, &stop, &mut |_| {});
         assert!(found.difference.is_some(), "{quirk:?}: fabric to model");

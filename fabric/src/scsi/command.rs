@@ -10,7 +10,7 @@ use super::sense::SenseData;
 use super::status;
 use super::transport_id::TransportId;
 use alloc::vec::Vec;
-use redline_vocab::{Command, Data, FullStatusEntry, Name, Nexus, PrIn, PrOut, Reply, Status};
+use redline_vocab::{Command, Data, FullStatusEntry, Name, Nexus, PortList, PrIn, PrOut, Reply, Status};
 
 /// One port of each side: what a nexus is.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -90,6 +90,10 @@ pub fn outgoing(command: &Command, block_bytes: u32, ports: Ports) -> Option<Out
             };
             Outgoing::sending(cdb, data)
         }
+        Command::LegacyReserve => Outgoing::receiving(Cdb::Reserve { form: Form::Six, elaborate: false }, 0),
+        Command::LegacyRelease => Outgoing::receiving(Cdb::Release { form: Form::Six, elaborate: false }, 0),
+        // It goes to the task manager, not as a CDB.
+        Command::Manage(_) => return None,
         Command::Other(name) => other(*name, block_bytes)?,
     })
 }
@@ -102,14 +106,30 @@ fn parameter_list(order: &PrOut, ports: Ports) -> Option<ParameterList> {
             .map(|pair| Destination { relative_port: pair.target, initiator: Some(pair.initiator.clone()) })
             .map(Some)?,
     };
+    let (spec_i_pt, initiators) = match order.spec_i_pt {
+        PortList::Absent => (false, Vec::new()),
+        // Which malformed list is meant is not said.
+        PortList::Invalid => return None,
+        PortList::Of(nexuses) => {
+            let mut named = Vec::new();
+            for nexus in nexuses.iter() {
+                let initiator = &ports.pair(nexus)?.initiator;
+                // With ALL_TG_PT one port makes several nexuses.
+                if !named.contains(initiator) {
+                    named.push(initiator.clone());
+                }
+            }
+            (true, named)
+        }
+    };
     Some(ParameterList {
         key: order.key,
         service_key: order.service_key,
         aptpl: order.aptpl,
-        spec_i_pt: order.spec_i_pt,
-        all_tg_pt: order.all_tg_pt,
+        spec_i_pt,
+        all_tg_pt: order.all_tg_pt != PortList::Absent,
         unreg: order.unreg,
-        initiators: Some(Vec::new()),
+        initiators: Some(initiators),
         destination,
     })
 }
@@ -228,7 +248,9 @@ fn other(name: Name, block_bytes: u32) -> Option<Outgoing> {
         | Name::WriteBuffer
         | Name::SetTargetPortGroups
         | Name::SetTimestamp
-        | Name::SecurityProtocolOut => return None,
+        | Name::SecurityProtocolOut
+        | Name::LegacyReserve
+        | Name::LegacyRelease => return None,
     })
 }
 
@@ -270,9 +292,13 @@ pub fn incoming(
             let whole = bytes.len() == usize::from(extent.blocks) * block_bytes as usize;
             whole.then(|| Data::Blocks(record::decode_extent(bytes, extent.lba, block_bytes)))
         }
-        Command::Write { .. } | Command::SynchronizeCache | Command::PrOut(_) | Command::Other(_) => {
-            Some(Data::Nothing)
-        }
+        Command::Write { .. }
+        | Command::SynchronizeCache
+        | Command::PrOut(_)
+        | Command::LegacyReserve
+        | Command::LegacyRelease
+        | Command::Other(_) => Some(Data::Nothing),
+        Command::Manage(_) => None,
         Command::PrIn(PrIn::ReadKeys) => {
             pr::decode_keys(bytes).map(|(generation, keys)| Data::Keys { generation, keys })
         }

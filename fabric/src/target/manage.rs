@@ -8,9 +8,7 @@
 use super::port::Stage;
 use super::{Effect, HeldAnswer, Target, drop_tasks};
 use alloc::vec::Vec;
-use redline_vocab::{
-    Data, Disposition, Event, Function, Managed, Nexus, Quirk, Reply, Sense, Status, Tag,
-};
+use redline_vocab::{Data, Disposition, Event, Function, Managed, Nexus, Quirk, Reply, Sense, Status, Tag};
 
 /// Whose commands a function ends, and who is told what.
 enum Reach {

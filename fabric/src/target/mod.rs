@@ -22,8 +22,8 @@ mod tests;
 
 use alloc::vec::Vec;
 use redline_vocab::{
-    Block, Command, Data, Disposition, Event, Extent, Function, Generation, LunView, Name, Nexus, NodeId, PrOut, Quirk,
-    Quirks, Reply, Sense, Status, Tag,
+    Block, Command, Data, Disposition, Event, Extent, Function, Generation, LunView, Name, Nexus, NodeId,
+    PrOut, Quirk, Quirks, Reply, Sense, Status, Tag,
 };
 
 use access::Standing;

@@ -6,8 +6,8 @@
 
 use alloc::vec::Vec;
 use redline_vocab::{
-    Capabilities, Data, FullStatusEntry, Generation, Held, Holder, Key, LunView, Nexus, Nexuses, PortList, PrIn, PrOut,
-    PrType, Quirk, Quirks, Reservation, Sense, ServiceAction, Status,
+    Capabilities, Data, FullStatusEntry, Generation, Held, Holder, Key, LunView, Nexus, Nexuses, PortList,
+    PrIn, PrOut, PrType, Quirk, Quirks, Reservation, Sense, ServiceAction, Status,
 };
 
 use super::access::Standing;
@@ -235,8 +235,7 @@ impl Table {
 
     /// `false` if there is no room for one more.
     fn enter(&mut self, nexus: Nexus, key: Key) -> bool {
-        let room =
-            self.key_of(nexus).is_some() || self.registrants.len() < usize::from(self.registrants_max);
+        let room = self.key_of(nexus).is_some() || self.registrants.len() < usize::from(self.registrants_max);
         if room {
             self.insert(nexus, key);
         }

@@ -1,5 +1,7 @@
 //! The target through its inputs and effects: what it answers, when, and what it keeps.
 
+mod sessions;
+
 use super::*;
 use alloc::vec;
 use alloc::vec::Vec;
@@ -16,6 +18,8 @@ struct Rig {
     replies: Vec<(Nexus, Tag, Reply)>,
     started: Vec<(Nexus, Tag)>,
     events: Vec<Event>,
+    /// How often the connections were dropped.
+    dropped: u32,
     next: u32,
 }
 
@@ -27,8 +31,15 @@ impl Rig {
     fn powered_on(quirks: Quirks, stored: Option<StoredTable>) -> Rig {
         let mut out = Vec::new();
         let target = Target::power_on(CONFIG, quirks, stored.clone(), &mut out);
-        let mut rig =
-            Rig { target, stored, replies: Vec::new(), started: Vec::new(), events: Vec::new(), next: 1 };
+        let mut rig = Rig {
+            target,
+            stored,
+            replies: Vec::new(),
+            started: Vec::new(),
+            events: Vec::new(),
+            dropped: 0,
+            next: 1,
+        };
         rig.carry_out(out);
         for nexus in [A, B] {
             rig.step(Input::Login { node: NodeId(nexus.0), nexus });
@@ -44,6 +55,7 @@ impl Rig {
                 Effect::Store(table) => self.stored = table,
                 Effect::Start { nexus, tag, .. } => self.started.push((nexus, tag)),
                 Effect::Reply { nexus, tag, reply } => self.replies.push((nexus, tag, reply)),
+                Effect::DropConnections => self.dropped += 1,
                 Effect::Event(event) => self.events.push(event),
             }
         }

@@ -1,10 +1,10 @@
 //! The guest cluster model, as something that can be checked and told.
 
-use redline_traces::export::managed_phrase;
 use super::{Step, Subject, Terms};
 use crate::conform::words;
 use crate::scenario::Scenario;
 use redline_model::cluster::{Cluster, KINDS, Move, State};
+use redline_traces::export::managed_phrase;
 use redline_traces::export::reason_phrase;
 use redline_traces::{Arm, Header, Initiators, Visibility};
 use redline_vocab::{Action, Command, Data, Design, Disposition, Event, Quirks, Reply};

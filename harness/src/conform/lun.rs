@@ -5,8 +5,8 @@ use crate::sim::forget_numbers;
 use redline_model::lun::{Answer, Due, Kind, Reaction, Rules, Stage};
 use redline_model::unit::Unit;
 use redline_vocab::{
-    Command, Data, Disposition, Epoch, Event, Fault, Function, Generation, Guard, Nexus, NodeId, Record, Reply, Sense,
-    Serial, Status, Tag,
+    Command, Data, Disposition, Epoch, Event, Fault, Function, Generation, Guard, Nexus, NodeId, Record,
+    Reply, Sense, Serial, Status, Tag,
 };
 
 /// The part.

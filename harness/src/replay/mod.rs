@@ -19,8 +19,8 @@ use redline_fabric::guest::Mix;
 use redline_properties::monitor::{Panel, Setup as PanelSetup, Violation};
 use redline_traces::{Arm, Header, Initiators};
 use redline_vocab::{
-    Action, Command, Data, Disposition, Epoch, Event, Function, Generation, LossReason, Micros, Nexus, NodeId, Quirks,
-    Record, Reply, Sense, Serial, Status, Tag,
+    Action, Command, Data, Disposition, Epoch, Event, Function, Generation, LossReason, Micros, Nexus,
+    NodeId, Quirks, Record, Reply, Sense, Serial, Status, Tag,
 };
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;

@@ -7,8 +7,8 @@ use super::events::{Stream, Totals};
 use super::world::{Notice, Setup, World};
 use crate::scenario::Scenario;
 use redline_vocab::{
-    Action, Command, Epoch, Event, Extent, Function, Key, Lba, Micros, Name, Nexus, Nexuses, NodeId, PortList,
-    PrIn, PrOut, PrType, Quirks, Record, Serial, ServiceAction, Tag,
+    Action, Command, Epoch, Event, Extent, Function, Key, Lba, Micros, Name, Nexus, Nexuses, NodeId,
+    PortList, PrIn, PrOut, PrType, Quirks, Record, Serial, ServiceAction, Tag,
 };
 use std::sync::Arc;
 

@@ -11,7 +11,9 @@ use super::disk::{Disk, Loss};
 use super::wire::Wire;
 use redline_fabric::guest::{self, Guest, Timer};
 use redline_fabric::target::{self, Outcome, StoredTable, Target};
-use redline_vocab::{Action, Command, Event, Function, Lba, Micros, Nexus, NodeId, Quirk, Quirks, Reply, Sense, Tag};
+use redline_vocab::{
+    Action, Command, Event, Function, Lba, Micros, Nexus, NodeId, Quirk, Quirks, Reply, Sense, Tag,
+};
 use std::fmt;
 use std::sync::Arc;
 

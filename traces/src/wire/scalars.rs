@@ -5,8 +5,8 @@ use super::encode;
 use super::forms::{Definitions, Wire, defined, itf_variant};
 use crate::Problem;
 use redline_vocab::{
-    Design, Epoch, Generation, Guard, Key, Lba, Micros, Nexus, Nexuses, NodeId, PortList, Quirk, Quirks, Sense,
-    Serial, Tag,
+    Design, Epoch, Generation, Guard, Key, Lba, Micros, Nexus, Nexuses, NodeId, PortList, Quirk, Quirks,
+    Sense, Serial, Tag,
 };
 use serde_json::{Value, json};
 
@@ -181,14 +181,18 @@ impl Wire for PortList {
         // A list has one spelling, so that no byte of a trace can change unnoticed.
         if !listed.is_sorted_by(|one, other| one < other) {
             let found = "another order".to_owned();
-            return Err(cursor.refuse(offset, Problem::Expected { what: "nexuses in ascending order", found }));
+            return Err(
+                cursor.refuse(offset, Problem::Expected { what: "nexuses in ascending order", found })
+            );
         }
         Ok(PortList::Of(listed.into_iter().collect::<Nexuses>()))
     }
     fn schema(definitions: &mut Definitions) -> Value {
-        defined(definitions, "PortList", |definitions| {
-            json!({ "oneOf": [{ "type": "boolean" }, Vec::<Nexus>::schema(definitions)] })
-        })
+        defined(
+            definitions,
+            "PortList",
+            |definitions| json!({ "oneOf": [{ "type": "boolean" }, Vec::<Nexus>::schema(definitions)] }),
+        )
     }
     fn itf(&self) -> Value {
         match self {

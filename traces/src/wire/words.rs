@@ -8,8 +8,9 @@ use crate::header::Digest;
 use crate::{Arm, Footer, Header, Initiators, Problem, Stamped, Visibility};
 use redline_vocab::{
     Block, Capabilities, Command, Data, Design, Direction, Disposition, Epoch, Event, Extent, Fault,
-    FullStatusEntry, Function, Generation, Held, Holder, Key, Lba, LossReason, LunView, Managed, Micros, Name,
-    Nexus, NodeId, PortList, PrIn, PrOut, PrType, Quirks, Record, Reply, Reservation, Sense, Serial, ServiceAction, Status, Tag,
+    FullStatusEntry, Function, Generation, Held, Holder, Key, Lba, LossReason, LunView, Managed, Micros,
+    Name, Nexus, NodeId, PortList, PrIn, PrOut, PrType, Quirks, Record, Reply, Reservation, Sense, Serial,
+    ServiceAction, Status, Tag,
 };
 use serde_json::{Value, json};
 
