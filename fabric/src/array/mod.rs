@@ -6,6 +6,22 @@
 //!
 //! **Deliberately absent:** sockets, files, time.
 
+mod answers;
+mod config;
+mod copies;
+mod job;
+mod machine;
+mod names;
+mod plan;
+mod span;
+mod store;
+mod task;
+#[cfg(test)]
+mod tests;
+
+pub use config::{Config, KnownNexus, TargetPortConfig, UnitConfig};
+pub use machine::Array;
+
 use alloc::string::String;
 use alloc::vec::Vec;
 use bytes::Bytes;
@@ -49,6 +65,7 @@ pub struct Response {
     /// Data for the initiator, already cut to the allocation length, not yet to the expected transfer length.
     pub data: Bytes,
     /// How many bytes the command transfers by its CDB, in either direction: the transport reports the residual against the expected length.
+    /// 0 where a command fails before it transfers anything.
     pub length: u64,
 }
 
@@ -214,6 +231,8 @@ pub enum Input {
         /// How.
         outcome: DiskOutcome,
     },
+    /// Writes what is stored to stable storage if quirk `persist-late` has put that off.
+    Persist,
 }
 
 /// What an array wants done, in this order.
@@ -231,7 +250,8 @@ pub enum Effect {
         /// Which.
         login: u64,
     },
-    /// Collect this much data from the initiator, or as much as it expects to send if that is less, then [`Input::Data`].
+    /// Collect this much data from the initiator, never more than it expects to send, then [`Input::Data`]. What it sends without having been
+    /// asked is the transport's to discard.
     Ask {
         /// Whose.
         nexus: Nexus,

@@ -307,15 +307,16 @@ impl Cdb {
         encode::encode(self)
     }
 
-    /// The command's row in the reservation conflict tables. `None` for the RESERVE and RELEASE of SPC-2, whose rule is another one.
-    pub const fn name(&self) -> Option<Name> {
-        Some(match self {
+    /// The command's row in the reservation conflict tables.
+    pub const fn name(&self) -> Name {
+        match self {
             Cdb::TestUnitReady => Name::TestUnitReady,
             Cdb::RequestSense { .. } => Name::RequestSense,
             Cdb::Inquiry { .. } => Name::Inquiry,
             Cdb::ModeSense { .. } => Name::ModeSense,
             Cdb::ModeSelect { .. } => Name::ModeSelect,
-            Cdb::Reserve { .. } | Cdb::Release { .. } => return None,
+            Cdb::Reserve { .. } => Name::LegacyReserve,
+            Cdb::Release { .. } => Name::LegacyRelease,
             Cdb::StartStopUnit { power_condition: 0, start: true, .. } => Name::StartUnit,
             Cdb::StartStopUnit { .. } => Name::StopUnit,
             Cdb::PreventAllow { prevent: 0 } => Name::AllowMediumRemoval,
@@ -339,7 +340,7 @@ impl Cdb {
             Cdb::ReceiveCopyStatus { .. }
             | Cdb::ReceiveCopyParameters { .. }
             | Cdb::ReceiveRodTokenInformation { .. } => Name::ReceiveCopyResults,
-        })
+        }
     }
 }
 

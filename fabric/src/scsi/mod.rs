@@ -9,13 +9,19 @@
 pub mod capacity;
 pub mod cdb;
 pub mod command;
+pub mod copy;
 mod field;
+pub mod inquiry;
+pub mod mode;
+pub mod opcodes;
 pub mod pr;
 pub mod provisioning;
 pub mod record;
+pub mod report;
 pub mod sense;
 pub mod status;
 pub mod transport_id;
+pub mod vpd;
 
 #[cfg(test)]
 mod tests;

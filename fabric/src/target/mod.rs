@@ -11,6 +11,7 @@
 //! commit, which would make PREEMPT stronger than the standard makes it.
 
 mod access;
+mod border;
 mod legacy;
 mod manage;
 mod offer;
@@ -32,6 +33,7 @@ use offer::Work;
 pub use offer::{Medium, Offer};
 use port::{Port, Stage, Task};
 use pr::{Table, Worked};
+pub(crate) use store::checksum;
 pub use store::{Damaged, StoredTable};
 
 /// Size and limits of a target.

@@ -63,6 +63,11 @@ impl Port {
         self.reset_attention().or_else(|| self.attentions.front().copied())
     }
 
+    /// Whether it is about more than a reset.
+    pub(super) fn has_news(&self) -> bool {
+        self.attentions.iter().any(|sense| sense.asc != 0x29)
+    }
+
     /// A unit attention is reported once.
     pub(super) fn reported(&mut self, sense: Sense) {
         self.attentions.retain(|pending| *pending != sense);

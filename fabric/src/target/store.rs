@@ -25,6 +25,11 @@ const ONE_HOLDER: u8 = 1;
 const ALL_HOLD: u8 = 2;
 
 impl StoredTable {
+    /// Who is registered.
+    pub fn nexuses(&self) -> impl Iterator<Item = Nexus> {
+        self.registrants.iter().map(|entry| entry.0)
+    }
+
     /// The stored form.
     pub fn encode(&self) -> Vec<u8> {
         let mut out = Vec::with_capacity(16 + 9 * self.registrants.len());
@@ -83,7 +88,7 @@ impl StoredTable {
 }
 
 /// FNV-1a, 64 bits: enough to see a torn or damaged record; not meant against an attacker.
-fn checksum(bytes: &[u8]) -> u64 {
+pub(crate) fn checksum(bytes: &[u8]) -> u64 {
     bytes
         .iter()
         .fold(0xcbf2_9ce4_8422_2325, |sum, &byte| (sum ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3))
