@@ -29,6 +29,10 @@ ci:
 bench:
     cargo bench -p redline-harness --bench rates
 
+# Attack the iSCSI target and initiator with damaged and hostile PDUs for some minutes.
+fuzz-pdu MINUTES="10":
+    FUZZ_MINUTES={{MINUTES}} cargo test -p redline-fabric attackers_break_nothing_for_minutes -- --ignored --nocapture
+
 # Accept changed snapshots, after reading them one by one.
 bless:
     INSTA_UPDATE=always cargo test --workspace

@@ -19,6 +19,8 @@ pub mod target;
 pub mod text;
 
 #[cfg(test)]
+mod fuzz;
+#[cfg(test)]
 mod support;
 #[cfg(test)]
 mod tests;

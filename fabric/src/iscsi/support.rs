@@ -110,8 +110,11 @@ impl Script {
     }
 
     fn command(&mut self, nexus: Nexus, tag: Tag, request: array::Request, effects: &mut Vec<array::Effect>) {
+        assert!(!self.open.contains_key(&(nexus, tag)), "a tag is used twice");
         let (offset, length) = range(&request.cdb);
         let response = match request.cdb[0] {
+            0x28 | 0x2A if offset + length > self.medium.len() => check(5, 0x21, 0),
+            0x2A if length == 0 => good(Bytes::new(), 0),
             0x00 => good(Bytes::new(), 0),
             0x28 => good(Bytes::copy_from_slice(&self.medium[offset..offset + length]), length as u64),
             0x2A => {

@@ -10,8 +10,11 @@
 use super::{Bhs, Digests, HEADER_LENGTH, Header, HeaderError, Payload};
 use crate::iscsi::crc::Crc32c;
 use alloc::collections::VecDeque;
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use core::fmt;
+
+/// Chunks shorter than this are copied, unless a PDU begins with them.
+const COPIED_BELOW: usize = 512;
 
 /// What a stream may announce.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -89,6 +92,8 @@ pub struct Decoder {
     bounds: Bounds,
     digests: Digests,
     chunks: VecDeque<Bytes>,
+    /// Small chunks behind [`Decoder::chunks`], copied together.
+    tail: BytesMut,
     held: usize,
     /// A header that is waiting for what it announces.
     header: Option<(Bhs, Lengths)>,
@@ -98,7 +103,14 @@ impl Decoder {
     /// At the start of a stream: digests are off until they are agreed on.
     #[must_use]
     pub fn new(bounds: Bounds) -> Decoder {
-        Decoder { bounds, digests: Digests::default(), chunks: VecDeque::new(), held: 0, header: None }
+        Decoder {
+            bounds,
+            digests: Digests::default(),
+            chunks: VecDeque::new(),
+            tail: BytesMut::new(),
+            held: 0,
+            header: None,
+        }
     }
 
     /// What holds for the PDUs that follow.
@@ -119,11 +131,25 @@ impl Decoder {
         self.header.map_or(0, |(_, lengths)| self.body(lengths).saturating_sub(self.held))
     }
 
-    /// Appends what was read.
+    /// Appends what was read. Small chunks in the middle of a PDU are copied together: a peer that sends a byte at a time cannot make each
+    /// byte cost a slice.
     pub fn push(&mut self, chunk: Bytes) {
-        if !chunk.is_empty() {
-            self.held += chunk.len();
+        if chunk.is_empty() {
+            return;
+        }
+        let small = chunk.len() < COPIED_BELOW && self.held > 0;
+        self.held += chunk.len();
+        if small {
+            self.tail.extend_from_slice(&chunk);
+        } else {
+            self.settle();
             self.chunks.push_back(chunk);
+        }
+    }
+
+    fn settle(&mut self) {
+        if !self.tail.is_empty() {
+            self.chunks.push_back(self.tail.split().freeze());
         }
     }
 
@@ -195,6 +221,9 @@ impl Decoder {
         let mut taken = Payload::default();
         while taken.len() < bytes {
             let wanted = bytes - taken.len();
+            if self.chunks.is_empty() {
+                self.settle();
+            }
             let front = self.chunks.front_mut().expect("the caller has counted what is held");
             if front.len() > wanted {
                 taken.push(front.split_to(wanted));

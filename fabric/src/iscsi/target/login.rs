@@ -97,6 +97,11 @@ impl Login {
         }
     }
 
+    /// Bytes held of a text that is not complete.
+    pub(super) fn held(&self) -> usize {
+        self.partial.len()
+    }
+
     /// Takes one PDU.
     ///
     /// # Errors

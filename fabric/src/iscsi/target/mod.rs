@@ -246,6 +246,18 @@ impl Endpoint {
         self.connections.get(&connection).map_or(0, |connection| connection.decoder.missing())
     }
 
+    /// How many bytes are held for a connection: of the PDU that it is in the middle of, of commands that wait, of data that are not complete.
+    #[must_use]
+    pub fn held(&self, connection: ConnectionId) -> usize {
+        let Some(it) = self.connections.get(&connection) else { return 0 };
+        let buffered = match &it.phase {
+            Phase::Full(session) => session.buffered,
+            Phase::Login(login) => login.held(),
+            Phase::Settling(_) => 0,
+        };
+        it.decoder.held() + buffered
+    }
+
     /// One step. `now` is the time since some fixed moment and never goes back.
     pub fn step(&mut self, now: Micros, input: Input, effects: &mut Vec<Effect>) {
         self.now = now;
