@@ -197,7 +197,8 @@ pub enum Input {
         /// What.
         request: Request,
     },
-    /// The data that [`Effect::Ask`] has asked for.
+    /// The data that [`Effect::Ask`] has asked for. The command may have ended meanwhile, by a task management function for instance: then
+    /// they change nothing.
     Data {
         /// Whose.
         nexus: Nexus,
@@ -206,7 +207,7 @@ pub enum Input {
         /// All of it.
         data: Vec<Bytes>,
     },
-    /// The data that was asked for came broken: the command ends with 0B/4B/00 and changes nothing.
+    /// The data that was asked for came broken: the command ends with 0B/4B/00 and changes nothing. It may have ended meanwhile, too.
     DataBroken {
         /// Whose.
         nexus: Nexus,

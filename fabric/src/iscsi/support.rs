@@ -19,7 +19,7 @@ use super::target::{
     Accounts, CloseReason, Config, ConnectionId, Effect, Endpoint, Input, Limits, Notice, Portal, Timing,
 };
 use crate::array::{self, Function, InitiatorPort, Managed, Response, TargetPort};
-use alloc::collections::{BTreeMap, VecDeque};
+use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::string::ToString;
 use alloc::vec;
 use alloc::vec::Vec;
@@ -36,6 +36,8 @@ pub(super) struct Script {
     pub(super) medium: Vec<u8>,
     /// Commands that are not answered.
     pub(super) open: BTreeMap<(Nexus, Tag), array::Request>,
+    /// Commands that were aborted: data for them may be on their way.
+    aborted: BTreeSet<(Nexus, Tag)>,
     pub(super) log: Vec<array::Input>,
     /// Logins are answered only when this is false.
     pub(super) slow: bool,
@@ -89,7 +91,13 @@ impl Script {
             }
             array::Input::Command { nexus, tag, request } => self.command(nexus, tag, request, effects),
             array::Input::Data { nexus, tag, data } => {
-                let request = self.open.remove(&(nexus, tag)).expect("data of an open command");
+                let Some(request) = self.open.remove(&(nexus, tag)) else {
+                    assert!(
+                        self.aborted.remove(&(nexus, tag)),
+                        "data of a command that does not wait for any"
+                    );
+                    return;
+                };
                 let (offset, length) = range(&request.cdb);
                 let data = data.concat();
                 assert!(data.len() <= length);
@@ -101,7 +109,13 @@ impl Script {
                 });
             }
             array::Input::DataBroken { nexus, tag } => {
-                self.open.remove(&(nexus, tag)).expect("data of an open command");
+                if self.open.remove(&(nexus, tag)).is_none() {
+                    assert!(
+                        self.aborted.remove(&(nexus, tag)),
+                        "data of a command that does not wait for any"
+                    );
+                    return;
+                }
                 effects.push(array::Effect::Respond { nexus, tag, response: check(0x0B, 0x4B, 0) });
             }
             array::Input::Manage { nexus, tag, function, .. } => self.manage(nexus, tag, function, effects),
@@ -111,6 +125,7 @@ impl Script {
 
     fn command(&mut self, nexus: Nexus, tag: Tag, request: array::Request, effects: &mut Vec<array::Effect>) {
         assert!(!self.open.contains_key(&(nexus, tag)), "a tag is used twice");
+        self.aborted.remove(&(nexus, tag));
         let (offset, length) = range(&request.cdb);
         let response = match request.cdb[0] {
             0x28 | 0x2A if offset + length > self.medium.len() => check(5, 0x21, 0),
@@ -150,6 +165,7 @@ impl Script {
         let found = !ended.is_empty() || !matches!(function, Function::AbortTask(_));
         for (nexus, tag) in ended {
             self.open.remove(&(nexus, tag));
+            self.aborted.insert((nexus, tag));
             effects.push(array::Effect::Dropped { nexus, tag });
         }
         let outcome = if found { Managed::Complete } else { Managed::NoSuchTask };
