@@ -147,7 +147,59 @@ impl<'m, M: Model> Check<'m, M> {
         simulate::walk(self.model, &self.kinds, &self.claims, walks, stop)
     }
 
-    fn subject(&self) -> Subject<'m, M> {
+    pub(crate) fn names_differ(&self) -> Result<(), Error> {
+        let repeats = |(at, claim): &(usize, &Claim<M>)| {
+            self.claims[..*at].iter().any(|other| other.name == claim.name)
+        };
+        match self.claims.iter().enumerate().find(repeats) {
+            Some((_, claim)) => Err(Error::SameName(claim.name)),
+            None => Ok(()),
+        }
+    }
+
+    /// Puts together what a search gave.
+    pub(crate) fn report<F: Fingerprint>(
+        &self,
+        outcome: Outcome,
+        mut counterexamples: Vec<Counterexample<M::State, M::Action>>,
+        unjudged: Vec<&'static str>,
+        started: Instant,
+    ) -> Explored<M> {
+        let Outcome { tally, unique, ending, memory } = outcome;
+        counterexamples.sort_by_key(|one| one.path.steps.len());
+        let witness = |(claim, found): (&Claim<M>, &Option<u64>)| {
+            let steps = found.map(|level| level as usize - 1);
+            claim.is_premise().then_some(Witness { name: claim.name, steps })
+        };
+        let fired = self.kinds.names.iter().zip(tally.fired);
+        Report {
+            unique,
+            generated: tally.generated,
+            elapsed: started.elapsed(),
+            ending,
+            bits: 64 * F::WORDS as u32,
+            memory,
+            fired: fired.map(|(kind, count)| Fired { kind, count }).collect(),
+            witnesses: self.claims.iter().zip(&tally.found).filter_map(witness).collect(),
+            claims: self.claims.iter().filter(|claim| !claim.is_premise()).map(|claim| claim.name).collect(),
+            depth: tally.levels.len() as u64,
+            levels: tally.levels,
+            unjudged,
+            counterexamples,
+        }
+    }
+
+    #[cfg(feature = "distributed")]
+    pub(crate) fn is_wide(&self) -> bool {
+        self.wide
+    }
+
+    #[cfg(feature = "distributed")]
+    pub(crate) fn spill_folder(&self) -> &std::path::Path {
+        &self.spill_dir
+    }
+
+    pub(crate) fn subject(&self) -> Subject<'m, M> {
         Subject {
             model: self.model,
             kinds: self.kinds.clone(),
@@ -228,11 +280,7 @@ where
             checkpoints: self.checkpoints.as_ref(),
             started: Instant::now(),
         };
-        for (at, claim) in self.claims.iter().enumerate() {
-            if self.claims[..at].iter().any(|other| other.name == claim.name) {
-                return Err(Error::SameName(claim.name));
-            }
-        }
+        self.names_differ()?;
         if self.wide {
             self.explore_with::<S, u128>(space, &plan, watch)
         } else {
@@ -263,32 +311,8 @@ where
                 }
             }
         }
-        counterexamples.sort_by_key(|one| one.path.steps.len());
-        let witness = |(claim, found): (&Claim<M>, &Option<u64>)| {
-            let steps = found.map(|level| level as usize - 1);
-            claim.is_premise().then_some(Witness { name: claim.name, steps })
-        };
-        Ok(Report {
-            unique,
-            generated: tally.generated,
-            elapsed: plan.started.elapsed(),
-            ending,
-            bits: 64 * F::WORDS as u32,
-            memory,
-            fired: self
-                .kinds
-                .names
-                .iter()
-                .zip(tally.fired)
-                .map(|(kind, count)| Fired { kind, count })
-                .collect(),
-            witnesses: self.claims.iter().zip(&tally.found).filter_map(witness).collect(),
-            claims: self.claims.iter().filter(|claim| !claim.is_premise()).map(|claim| claim.name).collect(),
-            depth: tally.levels.len() as u64,
-            levels: tally.levels,
-            unjudged,
-            counterexamples,
-        })
+        let outcome = Outcome { tally, unique, ending, memory };
+        Ok(self.report::<F>(outcome, counterexamples, unjudged, plan.started))
     }
 
     fn fair_kinds(&self) -> Result<Vec<usize>, Error> {

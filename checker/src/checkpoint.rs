@@ -6,7 +6,7 @@
 
 use crate::{
     fingerprint::Fingerprint,
-    frontier::{Budget, Level, Spill, keep},
+    frontier::{Budget, Level, Spill, keep_sealed},
     report::Error,
     search::{Plan, Tally},
     space::Space,
@@ -369,7 +369,7 @@ fn read_frontier<S: Space>(
         hash.update(&content);
         let nodes = u32::try_from(nodes).map_err(|_| wrong("has a chunk of impossible size"))?;
         let chunk = space.load(&content, nodes).ok_or_else(|| wrong("has a damaged chunk"))?;
-        slots.push_back(keep(space, chunk, budget, &spill)?);
+        slots.push_back(keep_sealed(space, chunk, budget, &spill)?);
     }
     if hash.digest() != manifest.frontier_xxh3 {
         return Err(wrong("does not have the checksum that its manifest says"));

@@ -128,6 +128,19 @@ impl Spill {
 /// If it has to go to disk and cannot.
 pub fn keep<S: Space>(space: &S, mut chunk: Chunk<S>, budget: &Budget, spill: &Spill) -> io::Result<Slot<S>> {
     space.seal(&mut chunk);
+    keep_sealed(space, chunk, budget, spill)
+}
+
+/// The same for a chunk that is sealed already.
+///
+/// # Errors
+/// As [`keep`].
+pub fn keep_sealed<S: Space>(
+    space: &S,
+    chunk: Chunk<S>,
+    budget: &Budget,
+    spill: &Spill,
+) -> io::Result<Slot<S>> {
     // What cannot go to disk is counted all the same; the search then ends for lack of memory.
     if budget.admit(space.bytes(&chunk)) {
         return Ok(Slot::Memory(chunk));

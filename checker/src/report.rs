@@ -230,6 +230,13 @@ pub struct Progress {
     pub elapsed: Duration,
 }
 
+impl Progress {
+    /// Nothing is known but the time.
+    pub const fn unknown(elapsed: Duration) -> Progress {
+        Progress { unique: 0, generated: 0, depth: 0, queue: 0, load: 0.0, spilled: 0, total: None, elapsed }
+    }
+}
+
 /// A guess at the sum of all levels: their growth rates, as logarithms, are carried on along a straight line.
 pub fn guess_total(levels: &[u64]) -> Option<u64> {
     const LOOK: usize = 6;
@@ -263,6 +270,12 @@ pub enum Error {
     NoInitialState,
     /// Two properties have the same name.
     SameName(&'static str),
+    /// A property of paths cannot be judged by several processes.
+    NotDistributed(&'static str),
+    /// Several processes cannot work together.
+    Network(String),
+    /// Another process could not go on; it says why.
+    PeerFailed,
     /// A fair kind of action does not exist.
     NoSuchKind(&'static str),
     /// The model panicked: a bug in the model, not a verdict.
@@ -285,6 +298,16 @@ impl fmt::Display for Error {
         match self {
             Error::NoInitialState => f.write_str("the instance has no initial state within its bounds"),
             Error::SameName(name) => write!(f, "two properties are called `{name}`"),
+            Error::NotDistributed(name) => {
+                write!(
+                    f,
+                    "`{name}` is a property of whole paths; several processes judge states and steps only"
+                )
+            }
+            Error::Network(why) => write!(f, "the processes of the search: {why}"),
+            Error::PeerFailed => {
+                f.write_str("another process of the search could not go on; its message says why")
+            }
             Error::NoSuchKind(name) => write!(f, "no kind of action is called `{name}`"),
             Error::Panicked(what) => write!(f, "the model panicked while it was explored: {what}"),
             Error::NotAFunction(where_) => {

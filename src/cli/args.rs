@@ -227,6 +227,13 @@ pub struct Check {
     /// Which engine explores: the project's own, or that of the stateright crate for comparison
     #[arg(long, value_enum, default_value_t = Engine::Redline)]
     pub engine: Engine,
+    /// Explores together with other processes: HOST:PORT of each, in the same order everywhere
+    #[arg(long, value_name = "HOST:PORT,...", value_delimiter = ',', requires = "process",
+          conflicts_with_all = ["checkpoint", "resume", "engine", "simulate"])]
+    pub processes: Vec<String>,
+    /// Which of them this process is, from 0
+    #[arg(long, value_name = "K", requires = "processes")]
+    pub process: Option<usize>,
     /// Takes random walks of so many steps together in place of an exhaustive search: inconclusive at best
     #[arg(long, value_name = "STEPS", conflicts_with_all = ["checkpoint", "resume", "engine", "keep_going", "fingerprints"])]
     pub simulate: Option<u64>,

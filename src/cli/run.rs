@@ -5,7 +5,7 @@ use super::{desk, explain, ui};
 use clap::CommandFactory;
 use redline_harness::case::Case;
 use redline_harness::chaos::Run;
-use redline_harness::check::{Engine, Limits, Until, Walks, available_bytes};
+use redline_harness::check::{Engine, Limits, Place, Until, Walks, available_bytes};
 use redline_harness::jobs::{self, Desk, Error, chaos, check, hazards, simulate};
 use redline_harness::record::{Record, Section, Shard, Table, merge};
 use redline_harness::report::of_table;
@@ -162,8 +162,10 @@ fn check_model(common: &Common, asked: &Check) -> Result<u8, Error> {
             done(simulate::run(desk, &scenario, explored, design, walks)?);
             return Ok(());
         }
+        let place = asked.process.map(|process| Place { process, addresses: asked.processes.clone() });
         let ask = check::Ask {
             design,
+            place: place.as_ref(),
             limits,
             engine: match asked.engine {
                 args::Engine::Redline => Engine::Redline,

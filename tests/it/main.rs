@@ -24,5 +24,6 @@ mod determinism;
 
 // The program: exit codes, errors, nothing overwritten, interruption, and the way from finding to replay.
 mod command_line;
+mod long_checks;
 mod round_trip;
 mod verify;

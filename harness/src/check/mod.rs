@@ -14,7 +14,7 @@ mod reservations;
 mod tests;
 
 pub use cluster::{recovery_terms, story_header};
-pub use explore::{How, Simulated, run, run_as, simulate};
+pub use explore::{How, Place, Simulated, run, run_as, simulate};
 pub use recover::{Recovery, Terms, recover};
 use redline_checker as checker;
 pub use redline_checker::{
@@ -94,4 +94,9 @@ pub enum Error {
     /// Something was asked that the reference engine does not have.
     #[error("the engine `stateright` has no {0}")]
     Lacks(&'static str),
+    /// The program was built without what this needs.
+    #[error(
+        "this program was built without the feature `distributed`: it cannot explore on several processes"
+    )]
+    NotBuilt,
 }

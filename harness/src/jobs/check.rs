@@ -41,6 +41,8 @@ pub struct Ask<'a> {
     pub bits: u32,
     /// Whether and where progress is kept.
     pub keep: Option<Keep<'a>>,
+    /// This process's place among several, if several explore.
+    pub place: Option<&'a check::Place>,
 }
 
 /// Where the progress of a check is kept.
@@ -57,7 +59,7 @@ pub struct Keep<'a> {
 impl Ask<'_> {
     /// On the project's own engine, without checkpoints.
     pub const fn new(design: Design, limits: Limits) -> Ask<'static> {
-        Ask { design, limits, engine: Engine::Redline, bits: 64, keep: None }
+        Ask { design, limits, engine: Engine::Redline, bits: 64, keep: None, place: None }
     }
 }
 
@@ -268,7 +270,13 @@ fn explore<M: Subject>(
         resume: keep.resume,
         identity: identity(name, bounds, ask.design),
     });
-    let how = How { engine: ask.engine, limits: ask.limits, wide: ask.bits == 128, checkpoints };
+    let how = How {
+        engine: ask.engine,
+        limits: ask.limits,
+        wide: ask.bits == 128,
+        checkpoints,
+        place: ask.place.cloned(),
+    };
     let report = check::run_as(how, model, desk.stop, &mut told)?;
     let mut section = Section::new(name);
     section.elapsed_ms = u64::try_from(report.elapsed.as_millis()).unwrap_or(u64::MAX);
@@ -280,6 +288,9 @@ fn explore<M: Subject>(
         "odds that a state was left out",
         format!("{:.0e} ({}-bit fingerprints)", report.collision_odds(), report.bits),
     );
+    if let Some(place) = ask.place {
+        section.figure("explored by", format!("{} processes", place.addresses.len()));
+    }
     if ask.engine == Engine::Redline {
         section.figure("memory", memory_words(&report.memory));
     }

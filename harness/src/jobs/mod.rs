@@ -101,11 +101,15 @@ impl Error {
                 Outcome::Malformed
             }
             Error::Check(error) => match error {
-                checking::Error::Lacks(_) => Outcome::Malformed,
+                checking::Error::Lacks(_) | checking::Error::NotBuilt => Outcome::Malformed,
                 checking::Error::TooManyProperties { .. } => Outcome::Internal,
                 checking::Error::Search(error) => match error {
-                    checker::Error::NoInitialState | checker::Error::Checkpoint { .. } => Outcome::Malformed,
-                    checker::Error::Disk(_) => Outcome::InputOutput,
+                    checker::Error::NoInitialState
+                    | checker::Error::NotDistributed(_)
+                    | checker::Error::Checkpoint { .. } => Outcome::Malformed,
+                    checker::Error::Disk(_) | checker::Error::Network(_) | checker::Error::PeerFailed => {
+                        Outcome::InputOutput
+                    }
                     checker::Error::SameName(_)
                     | checker::Error::NoSuchKind(_)
                     | checker::Error::Panicked(_)
