@@ -85,14 +85,11 @@ pub fn meet(
         match listener.accept() {
             Ok((mut stream, from)) => {
                 // Whoever says something else is a stranger: the search waits for its own.
-                if let Some(number) =
-                    greeted(&mut stream, of).ok().flatten().filter(|number| *number > process)
-                {
-                    if all[number].replace(stream).is_some() {
-                        return Err(Error::Network(format!(
-                            "{from} says that it is process {number}, and so does another one"
-                        )));
-                    }
+                let number = greeted(&mut stream, of).ok().flatten().filter(|number| *number > process);
+                if number.is_some_and(|number| all[number].replace(stream).is_some()) {
+                    return Err(Error::Network(format!(
+                        "{from} says that it is a process that is there already"
+                    )));
                 }
             }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock && Instant::now() < deadline => {
