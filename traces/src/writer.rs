@@ -59,6 +59,17 @@ impl<W: Write> Writer<W> {
         if self.gathered.len() >= GATHERED_MAX { self.hand_on() } else { Ok(()) }
     }
 
+    /// Hands everything that was recorded so far to the output, so that it outlives this process.
+    ///
+    /// # Errors
+    /// What the output says.
+    pub fn flush(&mut self) -> io::Result<()> {
+        if !self.gathered.is_empty() {
+            self.hand_on()?;
+        }
+        self.out.flush()
+    }
+
     /// How many events were recorded.
     pub fn events(&self) -> u64 {
         self.events
