@@ -110,6 +110,20 @@ pub fn listen() -> mpsc::Receiver<Heard> {
 /// How long a process that lost its parent may take to end by itself.
 const ORPHAN_GRACE: Duration = Duration::from_secs(2);
 
+/// Waits for Ctrl-C or SIGTERM: to a process that was started by hand, they mean the planned end.
+pub async fn interrupted() {
+    let terminated = async {
+        match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
+            Ok(mut signal) => signal.recv().await,
+            Err(_) => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        _ = tokio::signal::ctrl_c() => {}
+        _ = terminated => {}
+    }
+}
+
 /// Prints an answer, or the line that says that the process is ready. A parent that has gone away is noticed elsewhere.
 pub fn answer(text: &str) {
     let mut out = std::io::stdout().lock();

@@ -7,6 +7,7 @@ use redline_harness::report::Format as Rendered;
 use redline_harness::verdict::Outcome;
 use redline_traces::Initiators;
 use redline_vocab::{Guard, Quirk};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -174,6 +175,14 @@ pub enum Command {
         #[arg(long)]
         merge: bool,
     },
+    /// A whole fabric as real processes on loopback: array and guest cluster nodes
+    Fabric {
+        #[command(subcommand)]
+        command: Fabric,
+    },
+    /// Runs one process of a fabric; it takes orders on standard input and ends when that closes
+    #[command(before_help = NODE_HELP)]
+    Node(Node),
     /// Writes a completion script for a shell
     Completions {
         /// Which shell
@@ -282,6 +291,90 @@ pub struct Chaos {
     /// Records the trace of every run in the run's folder
     #[arg(long, action = ArgAction::SetTrue, conflicts_with_all = ["for_time", "case"])]
     pub record: bool,
+}
+
+/// What can be done with a fabric.
+#[derive(Subcommand, Debug)]
+pub enum Fabric {
+    /// Starts it, prints its endpoints and commands to try on them, and runs it until Ctrl-C
+    #[command(before_help = "Example: redline fabric up --dir lab     (the same command again goes on from the disk)")]
+    Up {
+        #[command(flatten)]
+        scenario: Scenario,
+        /// Folder of its files: new, or one that an earlier run has left [default: a new one under redline-out/]
+        #[arg(long, value_name = "DIR")]
+        dir: Option<PathBuf>,
+        /// Ends by itself after this time, as in 90s or 10m
+        #[arg(long = "for", id = "up_time", value_name = "TIME", value_parser = duration)]
+        for_time: Option<Duration>,
+    },
+}
+
+const NODE_HELP: &str = "\
+Example: redline node --role array --dir san-1
+
+The first line on standard output is `ready` and the addresses on which the process listens. After that each line on standard
+input is an order and is answered by one line: array ADDRESS, peer NODE ADDRESS, clock jump MICROSECONDS, clock skew PERMILLE (guest);
+disk fail|fill on|off, disk slow MICROSECONDS|off, disk tear (array); status, stop.";
+
+#[derive(clap::Args, Debug)]
+pub struct Node {
+    #[command(flatten)]
+    pub scenario: Scenario,
+    /// What it is
+    #[arg(long, value_enum)]
+    pub role: Role,
+    /// Records what happens in it, in this file, which must not exist
+    #[arg(long, value_name = "FILE")]
+    pub trace: Option<PathBuf>,
+    /// Plants a bug in it; may be given several times
+    #[arg(long, value_name = "BUG", value_parser = quirks())]
+    pub quirk: Vec<String>,
+    /// Address on which it listens, port 0: one that the system chooses; an array may have several [default: 127.0.0.1:0]
+    #[arg(long, value_name = "ADDRESS")]
+    pub listen: Vec<SocketAddr>,
+    /// Array: folder of its files; only one process may use it
+    #[arg(long, value_name = "DIR", required_if_eq("role", "array"))]
+    pub dir: Option<PathBuf>,
+    /// Array: target portal groups; those without an address of their own get one that the system chooses
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=8))]
+    pub portals: u8,
+    /// Array: size of the logical unit in blocks of 512 bytes [default: the scenario's]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1 << 40))]
+    pub blocks: Option<u64>,
+    /// Array: where writes wait for a flush; what waits in memory is lost when the process is killed
+    #[arg(long, value_enum, default_value_t = Unsynced::Page)]
+    pub unsynced: Unsynced,
+    /// Array: file with a user name and a secret of at least 12 characters, one a line: initiators must log in with CHAP
+    #[arg(long, value_name = "FILE")]
+    pub chap: Option<PathBuf>,
+    /// Array: may listen on an address that is not loopback; only together with --chap
+    #[arg(long)]
+    pub allow_remote: bool,
+    /// Guest: its number, from 0
+    #[arg(long, value_name = "N", required_if_eq("role", "guest"))]
+    pub node: Option<u8>,
+    /// Guest: how many ISIDs its earlier lives have used up
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub life: u8,
+}
+
+/// What a process is.
+#[derive(ValueEnum, Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Role {
+    /// A SAN array: an iSCSI target
+    Array,
+    /// A guest cluster node: an iSCSI initiator
+    Guest,
+}
+
+/// Where writes wait for a flush.
+#[derive(ValueEnum, Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Unsynced {
+    /// In the page cache of the operating system
+    Page,
+    /// In the memory of the process
+    Memory,
 }
 
 /// Formats of other tools.

@@ -1,8 +1,13 @@
 //! The command line: `args` is what can be asked, `run` does it, `desk` is where a run's files go, `ui` talks to people.
+//!
+//! `process` is one process of a fabric, `fabric` a whole one, made of `children`.
 
 mod args;
+mod children;
 mod desk;
 mod explain;
+mod fabric;
+mod process;
 mod run;
 mod ui;
 

@@ -1,7 +1,7 @@
 //! Does what was asked.
 
 use super::args::{self, Args, Chaos, Check, Command, Common, Foreign};
-use super::{desk, explain, ui};
+use super::{desk, explain, fabric, process, ui};
 use clap::CommandFactory;
 use redline_harness::case::Case;
 use redline_harness::chaos::Run;
@@ -95,6 +95,10 @@ fn dispatch(args: &Args) -> Result<u8, Error> {
                 Err(Error::Asked(format!("nothing is called `{name}`{hint} (see `redline hazards`)")))
             }
         },
+        Command::Fabric { command: args::Fabric::Up { scenario, dir, for_time } } => {
+            fabric::up(scenario, dir.as_deref(), *for_time)
+        }
+        Command::Node(asked) => process::run(asked),
         Command::Report { runs, merge: joined } => report_runs(common, runs, *joined),
         Command::Completions { shell } => {
             let mut text = Vec::new();

@@ -22,6 +22,10 @@ mod kills;
 mod corpus;
 mod determinism;
 
+// Processes: sockets, disk files and power cycles; then strangers' programs on our array.
+mod peers;
+mod processes;
+
 // The program: exit codes, errors, nothing overwritten, interruption, and the way from finding to replay.
 mod command_line;
 mod long_checks;

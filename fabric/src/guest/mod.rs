@@ -216,6 +216,11 @@ impl Guest {
         self.phase == Phase::Owner
     }
 
+    /// The number of its tenure, or of its last one.
+    pub fn epoch(&self) -> Epoch {
+        self.epoch
+    }
+
     /// Whether its workload may issue an operation.
     pub fn may_issue(&self) -> bool {
         self.fence_open && self.workload.queued() < usize::from(self.config.queue_max)

@@ -1,0 +1,5 @@
+//! Processes of ours over real TCP, without a stranger's program: connections that misbehave, many sessions, power cycles.
+
+mod crowds;
+mod initiator;
+mod power;
