@@ -33,6 +33,10 @@ bench:
 fuzz-pdu MINUTES="10":
     FUZZ_MINUTES={{MINUTES}} cargo test -p redline-fabric attackers_break_nothing_for_minutes -- --ignored --nocapture
 
+# Our array against tgt, with iscsi-perf and qemu-img bench: five rounds of each in turn.
+bench-iscsi:
+    cargo bench --bench iscsi
+
 # Accept changed snapshots, after reading them one by one.
 bless:
     INSTA_UPDATE=always cargo test --workspace

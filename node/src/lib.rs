@@ -5,8 +5,9 @@
 //!
 //! A process belongs to the one that started it ([`control`]): it takes its orders on standard input and ends when that closes.
 
+pub mod array;
 pub mod clock;
 pub mod control;
 pub mod disk;
-// pub mod guest;
+pub mod guest;
 pub mod log;

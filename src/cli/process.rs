@@ -62,6 +62,8 @@ fn run_array(asked: &args::Node, scenario: &Scenario, quirks: Quirks) -> Result<
         }
         ui::say(&format!("anybody who reaches {open} and knows the secret may change the disk"));
     }
+    let nodes = scenario.cluster.nodes;
+    let known = |(nexus, port): (u8, _)| (NodeId(nexus % nodes), port);
     let config = array::Config {
         dir: dir.clone(),
         target: format!("{TARGET_PREFIX}{}", scenario.array.name),
@@ -71,7 +73,7 @@ fn run_array(asked: &args::Node, scenario: &Scenario, quirks: Quirks) -> Result<
         tasks_max: scenario.array.tasks,
         time2retain: scenario.array.time2retain,
         quirks,
-        known: ports(scenario, quirks),
+        known: (0..).zip(ports(scenario, quirks)).map(known).collect(),
         listen,
         chap,
         unsynced: match asked.unsynced {
@@ -84,6 +86,7 @@ fn run_array(asked: &args::Node, scenario: &Scenario, quirks: Quirks) -> Result<
         array::Error::Disk(error) => {
             Error::Io { file: dir.display().to_string(), source: io::Error::other(error.to_string()) }
         }
+        array::Error::Config(error) => Error::Asked(error.to_string()),
         array::Error::Io(source) => Error::Io { file: scenario.array.name.clone(), source },
     })
 }
@@ -109,7 +112,7 @@ fn secret(path: &std::path::Path) -> Result<array::Chap, Error> {
 }
 
 /// The initiator ports of the nodes, by nexus: what array and nodes agree on without talking.
-fn ports(scenario: &Scenario, quirks: Quirks) -> Vec<redline_node::InitiatorPort> {
+fn ports(scenario: &Scenario, quirks: Quirks) -> Vec<guest::InitiatorPort> {
     let nodes = scenario.cluster.nodes;
     (0..setup(scenario, quirks).nexuses())
         .map(|nexus| guest::port(NodeId(nexus % nodes), nexus / nodes))

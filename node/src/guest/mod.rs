@@ -14,7 +14,7 @@ use crate::control::{self, Heard, Order};
 use crate::log::Log;
 use beat::{Beat, Peers};
 use link::{Came, Link};
-use redline_fabric::array::InitiatorPort;
+pub use redline_fabric::array::InitiatorPort;
 use redline_fabric::guest::{self, Effect, Guest, Input, Timer};
 use redline_fabric::scsi::command::{Ports, outgoing};
 use redline_traces::Header;

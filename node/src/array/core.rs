@@ -1,0 +1,324 @@
+//! The machines of the array, its disk and its trace, and what goes on between them.
+//!
+//! [`Core::settle`] is the whole of it: inputs are taken in the order in which they came about; what the disk can do at once is done at its place; what
+//! comes of that is the next input. When nothing is left, the trace is handed to the operating system, and then the sockets get their bytes.
+
+use super::wire::Wire;
+use super::Error;
+use crate::disk::{Begun, Disk, Fault};
+use crate::log::Log;
+use redline_fabric::array::{self, Array, DiskId, DiskOperation, DiskOutcome, TargetPort};
+use redline_fabric::iscsi::chap::Challenge;
+use redline_fabric::iscsi::target::{self, CloseReason, ConnectionId, Endpoint};
+use redline_vocab::{Micros, Quirks};
+use std::cell::RefCell;
+use std::collections::{BTreeMap, VecDeque};
+use std::fs::File;
+use std::rc::{Rc, Weak};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// What is still to be taken in.
+enum Next {
+    Endpoint(target::Input),
+    Array(array::Input),
+}
+
+/// Flushes that wait for a file: one sync answers all that came before it began.
+#[derive(Default)]
+struct Syncs {
+    running: Vec<DiskId>,
+    waiting: Vec<DiskId>,
+}
+
+/// The inside of the process.
+pub(super) struct Core {
+    own: Weak<RefCell<Core>>,
+    endpoint: Endpoint,
+    array: Array,
+    disk: Disk,
+    log: Log,
+    since: Instant,
+    wires: BTreeMap<ConnectionId, Rc<Wire>>,
+    next_connection: u64,
+    next: VecDeque<Next>,
+    /// Emptied and used again, so that a step allocates nothing.
+    endpoint_effects: Vec<target::Effect>,
+    array_effects: Vec<array::Effect>,
+    /// Connections that have something to send.
+    dirty: Vec<ConnectionId>,
+    syncs: Syncs,
+    /// Operations that a fault delays.
+    delayed: usize,
+    stopping: bool,
+    failure: Option<Error>,
+}
+
+impl Core {
+    pub(super) fn power_on(
+        config: array::Config,
+        quirks: Quirks,
+        endpoint: Endpoint,
+        disk: Disk,
+        log: Log,
+    ) -> Result<Rc<RefCell<Core>>, Error> {
+        let stored = disk.stored()?;
+        let mut effects = Vec::new();
+        let array = Array::power_on(config, quirks, stored.as_deref(), &mut effects);
+        let core = Rc::new_cyclic(|own| {
+            RefCell::new(Core {
+                own: own.clone(),
+                endpoint,
+                array,
+                disk,
+                log,
+                since: Instant::now(),
+                wires: BTreeMap::new(),
+                next_connection: 0,
+                next: VecDeque::new(),
+                endpoint_effects: Vec::new(),
+                array_effects: effects,
+                dirty: Vec::new(),
+                syncs: Syncs::default(),
+                delayed: 0,
+                stopping: false,
+                failure: None,
+            })
+        });
+        {
+            let mut core = core.borrow_mut();
+            core.after_array();
+            core.settle();
+            core.failure()?;
+        }
+        Ok(core)
+    }
+
+    /// A connection was accepted.
+    pub(super) fn accepted(&mut self, wire: Rc<Wire>, port: TargetPort, challenge: Challenge) -> ConnectionId {
+        let connection = ConnectionId(self.next_connection);
+        self.next_connection += 1;
+        let peer = wire.peer().to_string();
+        self.wires.insert(connection, wire);
+        self.take(target::Input::Accepted { connection, port, peer, challenge });
+        connection
+    }
+
+    /// Bytes came.
+    pub(super) fn received(&mut self, connection: ConnectionId, bytes: bytes::Bytes) {
+        self.take(target::Input::Received { connection, bytes });
+    }
+
+    /// A connection ended from the other side.
+    pub(super) fn closed(&mut self, connection: ConnectionId) {
+        if self.wires.remove(&connection).is_some() {
+            self.take(target::Input::Closed { connection });
+        }
+    }
+
+    /// How many bytes the connection waits for, at least.
+    pub(super) fn missing(&self, connection: ConnectionId) -> usize {
+        self.endpoint.missing(connection)
+    }
+
+    pub(super) fn tick(&mut self) {
+        self.take(target::Input::Tick);
+    }
+
+    pub(super) fn set_fault(&mut self, fault: Fault) {
+        self.disk.set_fault(fault);
+    }
+
+    pub(super) fn status(&self) -> String {
+        format!(
+            "status sessions={} connections={} outstanding={}",
+            self.endpoint.sessions(),
+            self.wires.len(),
+            self.endpoint.outstanding()
+        )
+    }
+
+    /// What ended the process's ability to go on, if something did.
+    pub(super) fn failure(&mut self) -> Result<(), Error> {
+        self.failure.take().map_or(Ok(()), Err)
+    }
+
+    pub(super) fn stop_reading(&mut self) {
+        self.stopping = true;
+        self.wires.values().for_each(|wire| wire.wake());
+    }
+
+    pub(super) fn reads(&self) -> bool {
+        !self.stopping && self.failure.is_none()
+    }
+
+    /// Whether commands are under way or answers not yet sent.
+    pub(super) fn is_busy(&self) -> bool {
+        let syncing = !self.syncs.running.is_empty();
+        syncing || self.delayed > 0 || self.wires.values().any(|wire| !wire.is_drained())
+    }
+
+    pub(super) fn finish(&mut self) -> Result<(), Error> {
+        self.failure()?;
+        self.disk.sync()?;
+        std::mem::replace(&mut self.log, Log::OFF).finish()?;
+        Ok(())
+    }
+
+    fn take(&mut self, input: target::Input) {
+        self.next.push_back(Next::Endpoint(input));
+        self.settle();
+    }
+
+    fn settle(&mut self) {
+        while let Some(next) = self.next.pop_front() {
+            if self.failure.is_some() {
+                return;
+            }
+            match next {
+                Next::Endpoint(input) => {
+                    let now = Micros(u64::try_from(self.since.elapsed().as_micros()).unwrap_or(u64::MAX));
+                    self.endpoint.step(now, input, &mut self.endpoint_effects);
+                    self.after_endpoint();
+                }
+                Next::Array(input) => {
+                    self.array.step(input, &mut self.array_effects);
+                    self.after_array();
+                }
+            }
+        }
+        if let Err(error) = self.log.flush() {
+            self.failure = Some(error.into());
+            return;
+        }
+        while let Some(connection) = self.dirty.pop() {
+            if let Some(wire) = self.wires.get(&connection) {
+                wire.write();
+            }
+        }
+    }
+
+    fn after_endpoint(&mut self) {
+        let mut effects = std::mem::take(&mut self.endpoint_effects);
+        for effect in effects.drain(..) {
+            match effect {
+                target::Effect::Send { connection, pieces } => {
+                    if let Some(wire) = self.wires.get(&connection) {
+                        wire.push(pieces);
+                        self.dirty.push(connection);
+                    }
+                }
+                target::Effect::Close { connection, reason } => self.close(connection, reason),
+                target::Effect::Array(input) => self.next.push_back(Next::Array(input)),
+                target::Effect::Notice(notice) => eprintln!("redline node: {notice}"),
+            }
+        }
+        self.endpoint_effects = effects;
+    }
+
+    fn close(&mut self, connection: ConnectionId, reason: CloseReason) {
+        if let Some(wire) = self.wires.remove(&connection) {
+            if reason != CloseReason::LoggedOut {
+                eprintln!("redline node: the connection from {} was dropped: {reason}", wire.peer());
+            }
+            wire.close();
+        }
+    }
+
+    fn after_array(&mut self) {
+        let mut effects = std::mem::take(&mut self.array_effects);
+        for effect in effects.drain(..) {
+            match effect {
+                array::Effect::Disk { id, operation } => self.begin(id, operation),
+                array::Effect::Store(state) => {
+                    if let Err(error) = self.disk.store(state.as_deref()) {
+                        self.failure = Some(error.into());
+                        break;
+                    }
+                }
+                array::Effect::Event(event) => {
+                    if let Err(error) = self.log.record(&event) {
+                        self.failure = Some(error.into());
+                        break;
+                    }
+                }
+                array::Effect::LoggedIn { .. }
+                | array::Effect::LoginRefused { .. }
+                | array::Effect::Ask { .. }
+                | array::Effect::Respond { .. }
+                | array::Effect::Dropped { .. }
+                | array::Effect::Managed { .. }
+                | array::Effect::DropConnections => {
+                    self.next.push_back(Next::Endpoint(target::Input::Array(effect)));
+                }
+            }
+        }
+        self.array_effects = effects;
+    }
+
+    fn begin(&mut self, id: DiskId, operation: DiskOperation) {
+        if let Some(delay) = self.disk.delay() {
+            self.delayed += 1;
+            return self.later(delay, move |core| {
+                core.delayed -= 1;
+                core.begin_now(id, operation);
+            });
+        }
+        self.begin_now(id, operation);
+    }
+
+    fn begin_now(&mut self, id: DiskId, operation: DiskOperation) {
+        // The trace knows of a write before the medium does.
+        if matches!(operation, DiskOperation::Write { .. } | DiskOperation::Unmap { .. })
+            && let Err(error) = self.log.flush()
+        {
+            self.failure = Some(error.into());
+            return;
+        }
+        match self.disk.begin(operation) {
+            Begun::Ended(outcome) => self.next.push_back(Next::Array(array::Input::DiskDone { id, outcome })),
+            Begun::Sync(file) => {
+                self.syncs.waiting.push(id);
+                if self.syncs.running.is_empty() {
+                    self.sync(file);
+                }
+            }
+        }
+    }
+
+    /// Syncs the file on another thread, for all flushes that wait.
+    fn sync(&mut self, file: Arc<File>) {
+        self.syncs.running = std::mem::take(&mut self.syncs.waiting);
+        let Some(own) = self.own.upgrade() else { return };
+        tokio::task::spawn_local(async move {
+            let synced = Arc::clone(&file);
+            let ended = tokio::task::spawn_blocking(move || synced.sync_data()).await;
+            let outcome = match ended {
+                Ok(Ok(())) => DiskOutcome::Done,
+                Ok(Err(error)) => {
+                    eprintln!("redline node: the disk failed: {error}");
+                    DiskOutcome::Failed
+                }
+                Err(_) => DiskOutcome::Failed,
+            };
+            let mut core = own.borrow_mut();
+            for id in std::mem::take(&mut core.syncs.running) {
+                core.next.push_back(Next::Array(array::Input::DiskDone { id, outcome: outcome.clone() }));
+            }
+            if !core.syncs.waiting.is_empty() {
+                core.sync(file);
+            }
+            core.settle();
+        });
+    }
+
+    fn later(&mut self, delay: Duration, act: impl FnOnce(&mut Core) + 'static) {
+        let Some(own) = self.own.upgrade() else { return };
+        tokio::task::spawn_local(async move {
+            tokio::time::sleep(delay).await;
+            let mut core = own.borrow_mut();
+            act(&mut core);
+            core.settle();
+        });
+    }
+}
