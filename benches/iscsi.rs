@@ -31,14 +31,46 @@ enum Tool {
 }
 
 const ROWS: [Row; 8] = [
-    Row { what: "4 KiB random read, depth 1", unit: "IOPS", tool: Tool::Perf { depth: "1", blocks: "8", random: true } },
-    Row { what: "4 KiB random read, depth 32", unit: "IOPS", tool: Tool::Perf { depth: "32", blocks: "8", random: true } },
-    Row { what: "4 KiB scattered write, depth 1", unit: "IOPS", tool: Tool::Write { depth: "1", bytes: 4096, step: SCATTER, count: 20_000 } },
-    Row { what: "4 KiB scattered write, depth 32", unit: "IOPS", tool: Tool::Write { depth: "32", bytes: 4096, step: SCATTER, count: 60_000 } },
-    Row { what: "256 KiB sequential read, depth 1", unit: "MiB/s", tool: Tool::Perf { depth: "1", blocks: "512", random: false } },
-    Row { what: "256 KiB sequential read, depth 8", unit: "MiB/s", tool: Tool::Perf { depth: "8", blocks: "512", random: false } },
-    Row { what: "256 KiB sequential write, depth 1", unit: "MiB/s", tool: Tool::Write { depth: "1", bytes: 262_144, step: "262144", count: 4_000 } },
-    Row { what: "256 KiB sequential write, depth 8", unit: "MiB/s", tool: Tool::Write { depth: "8", bytes: 262_144, step: "262144", count: 4_000 } },
+    Row {
+        what: "4 KiB random read, depth 1",
+        unit: "IOPS",
+        tool: Tool::Perf { depth: "1", blocks: "8", random: true },
+    },
+    Row {
+        what: "4 KiB random read, depth 32",
+        unit: "IOPS",
+        tool: Tool::Perf { depth: "32", blocks: "8", random: true },
+    },
+    Row {
+        what: "4 KiB scattered write, depth 1",
+        unit: "IOPS",
+        tool: Tool::Write { depth: "1", bytes: 4096, step: SCATTER, count: 20_000 },
+    },
+    Row {
+        what: "4 KiB scattered write, depth 32",
+        unit: "IOPS",
+        tool: Tool::Write { depth: "32", bytes: 4096, step: SCATTER, count: 60_000 },
+    },
+    Row {
+        what: "256 KiB sequential read, depth 1",
+        unit: "MiB/s",
+        tool: Tool::Perf { depth: "1", blocks: "512", random: false },
+    },
+    Row {
+        what: "256 KiB sequential read, depth 8",
+        unit: "MiB/s",
+        tool: Tool::Perf { depth: "8", blocks: "512", random: false },
+    },
+    Row {
+        what: "256 KiB sequential write, depth 1",
+        unit: "MiB/s",
+        tool: Tool::Write { depth: "1", bytes: 262_144, step: "262144", count: 4_000 },
+    },
+    Row {
+        what: "256 KiB sequential write, depth 8",
+        unit: "MiB/s",
+        tool: Tool::Write { depth: "8", bytes: 262_144, step: "262144", count: 4_000 },
+    },
 ];
 
 fn main() {
@@ -75,7 +107,25 @@ fn median(mut seen: Vec<f64>) -> f64 {
 /// Every block is there, so that nobody gains from holes.
 fn fill(url: &str) {
     let count = (SIZE / 1_048_576).to_string();
-    run("qemu-img", &["bench", "-f", "raw", "-t", "none", "-w", "--pattern=90", "-s", "1048576", "-d", "8", "-c", &count, url]);
+    run(
+        "qemu-img",
+        &[
+            "bench",
+            "-f",
+            "raw",
+            "-t",
+            "none",
+            "-w",
+            "--pattern=90",
+            "-s",
+            "1048576",
+            "-d",
+            "8",
+            "-c",
+            &count,
+            url,
+        ],
+    );
 }
 
 fn measure(tool: &Tool, url: &str) -> f64 {
@@ -86,16 +136,38 @@ fn measure(tool: &Tool, url: &str) -> f64 {
             args.push(url);
             let text = String::from_utf8_lossy(&run("iscsi-perf", &args).stdout).replace('\r', "\n");
             // "iops average 12363 (48 MB/s)": with 1024 * 1024 bytes to the MB.
-            let last = text.lines().rev().find_map(|line| line.trim().strip_prefix("iops average ")).expect("a summary");
+            let last = text
+                .lines()
+                .rev()
+                .find_map(|line| line.trim().strip_prefix("iops average "))
+                .expect("a summary");
             let iops: f64 = last.split(' ').next().and_then(|word| word.parse().ok()).expect("a number");
             if *random { iops } else { iops / 4.0 }
         }
         Tool::Write { depth, bytes, step, count } => {
             let (size, count_text) = (bytes.to_string(), count.to_string());
-            let args = ["bench", "-f", "raw", "-t", "none", "-w", "-d", depth, "-s", &size, "-S", step, "-c", &count_text, url];
+            let args = [
+                "bench",
+                "-f",
+                "raw",
+                "-t",
+                "none",
+                "-w",
+                "-d",
+                depth,
+                "-s",
+                &size,
+                "-S",
+                step,
+                "-c",
+                &count_text,
+                url,
+            ];
             let text = String::from_utf8_lossy(&run("qemu-img", &args).stdout).into_owned();
-            let seconds = text.lines().find_map(|line| line.strip_prefix("Run completed in ")).expect("a summary");
-            let seconds: f64 = seconds.split(' ').next().and_then(|word| word.parse().ok()).expect("a number");
+            let seconds =
+                text.lines().find_map(|line| line.strip_prefix("Run completed in ")).expect("a summary");
+            let seconds: f64 =
+                seconds.split(' ').next().and_then(|word| word.parse().ok()).expect("a number");
             let iops = *count as f64 / seconds;
             if *bytes == 4096 { iops } else { iops * (*bytes as f64) / 1_048_576.0 }
         }
@@ -122,7 +194,10 @@ impl Tgt {
         let image = folder.path().join("tgt.img");
         std::fs::File::create(&image).and_then(|file| file.set_len(SIZE)).expect("the folder can be written");
         // tgtd cannot take a port that the system chooses: ask the system for one that is free now.
-        let port = std::net::TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr()).expect("a free port").port();
+        let port = std::net::TcpListener::bind("127.0.0.1:0")
+            .and_then(|free| free.local_addr())
+            .expect("a free port")
+            .port();
         // The control port is the number of a socket file, not of a TCP port.
         let control = port.to_string();
         let process = Command::new("tgtd")
@@ -135,7 +210,16 @@ impl Tgt {
         let image = image.to_string_lossy().into_owned();
         let until = Instant::now() + Duration::from_secs(10);
         for args in [
-            &["--mode", "target", "--op", "new", "--tid", "1", "--targetname", "iqn.2026-11.example.tgt:disk"][..],
+            &[
+                "--mode",
+                "target",
+                "--op",
+                "new",
+                "--tid",
+                "1",
+                "--targetname",
+                "iqn.2026-11.example.tgt:disk",
+            ][..],
             &["--mode", "logicalunit", "--op", "new", "--tid", "1", "--lun", "1", "--backing-store", &image],
             &["--mode", "target", "--op", "bind", "--tid", "1", "--initiator-address", "ALL"],
         ] {

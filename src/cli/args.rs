@@ -297,7 +297,9 @@ pub struct Chaos {
 #[derive(Subcommand, Debug)]
 pub enum Fabric {
     /// Starts it, prints its endpoints and commands to try on them, and runs it until Ctrl-C
-    #[command(before_help = "Example: redline fabric up --dir lab     (the same command again goes on from the disk)")]
+    #[command(
+        before_help = "Example: redline fabric up --dir lab     (the same command again goes on from the disk)"
+    )]
     Up {
         #[command(flatten)]
         scenario: Scenario,
@@ -357,6 +359,9 @@ pub struct Node {
     /// Guest: how many ISIDs its earlier lives have used up
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub life: u8,
+    /// Guest: the tag of its first command; whoever joins the traces of several lives tells them apart by it
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
+    pub first_tag: u32,
 }
 
 /// What a process is.

@@ -87,7 +87,11 @@ impl Child {
             return Err(io::Error::other(format!("{} did not stop and was killed", self.name)));
         };
         let status = ended?;
-        if status.success() { Ok(()) } else { Err(io::Error::other(format!("{} ended with {status}", self.name))) }
+        if status.success() {
+            Ok(())
+        } else {
+            Err(io::Error::other(format!("{} ended with {status}", self.name)))
+        }
     }
 
     async fn answer(&mut self) -> io::Result<String> {

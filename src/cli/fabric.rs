@@ -208,8 +208,7 @@ impl Fabric<'_> {
 
 /// What a node's status says about the disk.
 fn ownership(status: &str) -> String {
-    let word =
-        |name: &str| status.split(' ').find_map(|word| word.strip_prefix(name)).unwrap_or_default();
+    let word = |name: &str| status.split(' ').find_map(|word| word.strip_prefix(name)).unwrap_or_default();
     if word("owner=") == "yes" {
         format!("owns the disk, epoch {}", word("epoch="))
     } else {

@@ -9,7 +9,7 @@ use redline_harness::sim::events::setup;
 use redline_harness::verdict::Outcome;
 use redline_node::{array, disk, guest};
 use redline_traces::{Arm, Header, Initiators};
-use redline_vocab::{NodeId, Quirk, Quirks};
+use redline_vocab::{NodeId, Quirk, Quirks, Tag};
 use std::io;
 use std::net::SocketAddr;
 
@@ -43,6 +43,7 @@ fn run_guest(asked: &args::Node, scenario: &Scenario, quirks: Quirks) -> Result<
         target: format!("{TARGET_PREFIX}{}", scenario.array.name),
         ports: ports(scenario, quirks),
         life: asked.life,
+        first_tag: Tag(asked.first_tag),
         pause: scenario.cluster.workload.pause,
         listen: asked.listen.first().copied().unwrap_or(ANY_PORT),
         trace: trace(asked, scenario, quirks),
@@ -57,7 +58,8 @@ fn run_array(asked: &args::Node, scenario: &Scenario, quirks: Quirks) -> Result<
     let chap = asked.chap.as_deref().map(secret).transpose()?;
     if let Some(open) = listen.iter().find(|address| !address.ip().is_loopback()) {
         if !asked.allow_remote || chap.is_none() {
-            let what = format!("{open} is not loopback: listening there needs --allow-remote and --chap FILE");
+            let what =
+                format!("{open} is not loopback: listening there needs --allow-remote and --chap FILE");
             return Err(Error::Asked(what));
         }
         ui::say(&format!("anybody who reaches {open} and knows the secret may change the disk"));

@@ -172,6 +172,12 @@ impl Guest {
         }
     }
 
+    /// The same with another first tag, so that the commands of its lives can be told apart.
+    #[must_use]
+    pub fn with_first_tag(self, tag: Tag) -> Guest {
+        Guest { next_tag: tag.0, ..self }
+    }
+
     /// Takes one step.
     pub fn step(&mut self, input: Input, out: &mut Vec<Effect>) {
         match input {

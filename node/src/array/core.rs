@@ -3,8 +3,8 @@
 //! [`Core::settle`] is the whole of it: inputs are taken in the order in which they came about; what the disk can do at once is done at its place; what
 //! comes of that is the next input. When nothing is left, the trace is handed to the operating system, and then the sockets get their bytes.
 
-use super::wire::Wire;
 use super::Error;
+use super::wire::Wire;
 use crate::disk::{Begun, Disk, Fault};
 use crate::log::Log;
 use redline_fabric::array::{self, Array, DiskId, DiskOperation, DiskOutcome, TargetPort};
@@ -95,7 +95,12 @@ impl Core {
     }
 
     /// A connection was accepted.
-    pub(super) fn accepted(&mut self, wire: Rc<Wire>, port: TargetPort, challenge: Challenge) -> ConnectionId {
+    pub(super) fn accepted(
+        &mut self,
+        wire: Rc<Wire>,
+        port: TargetPort,
+        challenge: Challenge,
+    ) -> ConnectionId {
         let connection = ConnectionId(self.next_connection);
         self.next_connection += 1;
         let peer = wire.peer().to_string();

@@ -15,8 +15,8 @@ use crate::disk::{self, Disk, Unsynced};
 use crate::log::Log;
 use redline_fabric::array::{self, InitiatorPort, KnownNexus, TargetPort, TargetPortConfig, UnitConfig};
 use redline_fabric::iscsi::chap::{Account, Challenge};
-use redline_fabric::iscsi::target::{self, Accounts, ConfigError, Endpoint, Limits, Portal, Timing};
 use redline_fabric::iscsi::negotiate::Offer;
+use redline_fabric::iscsi::target::{self, Accounts, ConfigError, Endpoint, Limits, Portal, Timing};
 use redline_fabric::scsi::report::AccessState;
 use redline_traces::Header;
 use redline_vocab::{Micros, NodeId, Quirks};
@@ -118,7 +118,8 @@ async fn serve(config: Config) -> Result<(), Error> {
     }
     let addresses: Vec<String> = portals.iter().map(|portal| portal.address.clone()).collect();
     let endpoint = Endpoint::new(endpoint_config(&config, portals)).map_err(Error::Config)?;
-    let core = Core::power_on(array_config(&config, Dice::open()?.secret()?), config.quirks, endpoint, disk, log)?;
+    let core =
+        Core::power_on(array_config(&config, Dice::open()?.secret()?), config.quirks, endpoint, disk, log)?;
     let mut orders = control::listen();
     for (listener, port) in listeners {
         let dice = config.chap.is_some().then(Dice::open).transpose()?;

@@ -22,8 +22,8 @@ const READ: (usize, usize) = (64 << 10, 512 << 10);
 const ROOM_MIN: usize = 16 << 10;
 /// While so many bytes wait for an initiator that does not read, it is not listened to.
 const UNSENT_MAX: usize = 32 << 20;
-/// Pieces that one system call takes (`IOV_MAX`).
-const PIECES_MAX: usize = 1024;
+/// Pieces that are given to one system call.
+const PIECES_MAX: usize = 64;
 /// How long a closed connection may take its last bytes.
 const LINGER: Duration = Duration::from_secs(2);
 
@@ -67,7 +67,12 @@ pub(super) fn begin(
     tokio::task::spawn_local(converse(Rc::clone(core), wire, read, connection));
 }
 
-async fn converse(core: Rc<RefCell<Core>>, wire: Rc<Wire>, mut read: OwnedReadHalf, connection: ConnectionId) {
+async fn converse(
+    core: Rc<RefCell<Core>>,
+    wire: Rc<Wire>,
+    mut read: OwnedReadHalf,
+    connection: ConnectionId,
+) {
     let mut buffer = BytesMut::new();
     while !wire.closing.get() {
         let listens = core.borrow().reads() && wire.unsent_bytes.get() < UNSENT_MAX;
@@ -119,8 +124,8 @@ impl Wire {
     pub(super) fn write(&self) {
         let mut unsent = self.unsent.borrow_mut();
         while !unsent.is_empty() {
-            let mut slices = [const { IoSlice::new(&[]) }; 64];
-            let count = unsent.len().min(slices.len()).min(PIECES_MAX);
+            let mut slices: [IoSlice<'_>; PIECES_MAX] = std::array::from_fn(|_| IoSlice::new(&[]));
+            let count = unsent.len().min(PIECES_MAX);
             for (slice, piece) in slices.iter_mut().zip(unsent.iter()) {
                 *slice = IoSlice::new(piece);
             }

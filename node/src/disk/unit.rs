@@ -155,7 +155,7 @@ fn write_all(file: &File, offset: u64, data: &[Bytes]) -> io::Result<()> {
 const PIECES_MAX: usize = 1024;
 
 fn write_zeros(file: &File, offset: u64, length: u64) -> io::Result<()> {
-    const ZEROS: [u8; 64 * 1024] = [0; 64 * 1024];
+    static ZEROS: [u8; 64 * 1024] = [0; 64 * 1024];
     let mut at = offset;
     while at < offset + length {
         let some = ZEROS.len().min((offset + length - at) as usize);

@@ -92,7 +92,8 @@ async fn carry(at: SocketAddr, mut beats: mpsc::Receiver<[u8; 2]>) {
             stream = timeout(PATIENCE, TcpStream::connect(at)).await.ok().and_then(Result::ok);
         }
         let Some(open) = &mut stream else { continue };
-        let sent = open.set_nodelay(true).is_ok() && matches!(timeout(PATIENCE, open.write_all(&beat)).await, Ok(Ok(())));
+        let sent = open.set_nodelay(true).is_ok()
+            && matches!(timeout(PATIENCE, open.write_all(&beat)).await, Ok(Ok(())));
         if !sent {
             stream = None;
         }

@@ -158,10 +158,9 @@ impl Link {
     /// Sends what has come together.
     pub(super) fn write(&mut self) {
         let State::Open(open) = &mut self.state else { return };
-        for piece in open.unsent.drain(..) {
-            if open.sender.try_send(piece).is_err() {
-                return self.broken("the connection takes nothing more");
-            }
+        let sent = open.unsent.drain(..).all(|piece| open.sender.try_send(piece).is_ok());
+        if !sent {
+            self.broken("the connection takes nothing more");
         }
     }
 

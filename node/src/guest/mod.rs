@@ -43,6 +43,8 @@ pub struct Config {
     pub ports: Vec<InitiatorPort>,
     /// How many ISIDs earlier lives of this node have used.
     pub life: u8,
+    /// The tag of its first command; the others count up.
+    pub first_tag: Tag,
     /// Between two operations of the workload.
     pub pause: Micros,
     /// Where it listens to heartbeats.
@@ -109,7 +111,7 @@ struct Node {
 impl Node {
     fn new(config: Config, log: Log) -> Node {
         Node {
-            guest: Guest::new(config.guest, config.quirks),
+            guest: Guest::new(config.guest, config.quirks).with_first_tag(config.first_tag),
             clock: Clock::new(),
             due: [None; 4],
             log,

@@ -108,7 +108,8 @@ fn qemu_writes_flushes_discards_and_reads_back() {
     array.stop();
     // The same through a power cycle and the other target portal group.
     let array = Array::start(&folder, &[]);
-    let shown = run("qemu-io", &["-r", "-f", "raw", "-c", "read -P 1 0 64k", "-c", "read -P 5 3M 1M", &array.url(1)]);
+    let shown =
+        run("qemu-io", &["-r", "-f", "raw", "-c", "read -P 1 0 64k", "-c", "read -P 5 3M 1M", &array.url(1)]);
     assert!(!shown.contains("Pattern verification failed"), "{shown}");
     array.stop();
 }

@@ -61,7 +61,8 @@ fn two_hundred_sessions_are_held_at_once() {
     let mut sessions: Vec<Initiator> = (0..200)
         .map(|number| {
             let portal = array.portals[usize::from(number) % 2];
-            Initiator::login(portal, &name(number), number, TARGET).unwrap_or_else(|error| panic!("session {number}: {error}"))
+            Initiator::login(portal, &name(number), number, TARGET)
+                .unwrap_or_else(|error| panic!("session {number}: {error}"))
         })
         .collect();
     for round in 0..3u8 {

@@ -62,7 +62,13 @@ impl Initiator {
 
     /// Sends a command and waits for its answer; Data-Out goes as immediate data.
     pub fn command(&mut self, cdb: &[u8], out: &[u8], expected: u32) -> io::Result<Answer> {
-        let direction = if !out.is_empty() { 0x20 } else if expected > 0 { 0x40 } else { 0 };
+        let direction = if !out.is_empty() {
+            0x20
+        } else if expected > 0 {
+            0x40
+        } else {
+            0
+        };
         let mut header = self.header(0x01, 0x80 | direction);
         let length = if out.is_empty() { expected } else { out.len() as u32 };
         header[20..24].copy_from_slice(&length.to_be_bytes());
@@ -119,7 +125,9 @@ impl Initiator {
     pub fn keys(&mut self) -> io::Result<Vec<u64>> {
         let answer = self.settled(&[0x5e, 0, 0, 0, 0, 0, 0, 0xff, 0xf0, 0], &[], 0xfff0)?;
         assert_eq!(answer.status, GOOD, "READ KEYS: {answer:?}");
-        let keys = answer.data[8..].chunks_exact(8).map(|key| u64::from_be_bytes(key.try_into().expect("eight bytes")));
+        let keys = answer.data[8..]
+            .chunks_exact(8)
+            .map(|key| u64::from_be_bytes(key.try_into().expect("eight bytes")));
         let mut keys: Vec<u64> = keys.collect();
         keys.sort_unstable();
         Ok(keys)
@@ -194,7 +202,8 @@ impl Initiator {
         let mut data = vec![0; length.next_multiple_of(4)];
         self.stream.read_exact(&mut data)?;
         data.truncate(length);
-        self.exp_stat_sn = u32::from_be_bytes([header[24], header[25], header[26], header[27]]).wrapping_add(1);
+        self.exp_stat_sn =
+            u32::from_be_bytes([header[24], header[25], header[26], header[27]]).wrapping_add(1);
         Ok((header, data))
     }
 }

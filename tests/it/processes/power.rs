@@ -29,10 +29,12 @@ fn login(portal: SocketAddr, node: usize) -> io::Result<Initiator> {
 fn register(portal: SocketAddr, aptpl: bool) {
     for node in 0..2 {
         let mut session = login(portal, node).expect("it may log in");
-        let register = session.reserve_out(REGISTER_AND_IGNORE, 0, [0, KEYS[node]], aptpl).expect("it is answered");
+        let register =
+            session.reserve_out(REGISTER_AND_IGNORE, 0, [0, KEYS[node]], aptpl).expect("it is answered");
         assert_eq!(register.status, GOOD, "{register:?}");
         if node == 0 {
-            let reserve = session.reserve_out(RESERVE, REGISTRANTS_ONLY, [KEYS[0], 0], false).expect("it is answered");
+            let reserve =
+                session.reserve_out(RESERVE, REGISTRANTS_ONLY, [KEYS[0], 0], false).expect("it is answered");
             assert_eq!(reserve.status, GOOD, "{reserve:?}");
         }
     }
