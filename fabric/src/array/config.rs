@@ -78,7 +78,7 @@ impl UnitConfig {
             unmap_max: 1 << 20,
             unmap_runs_max: 256,
             unmap_best: blocks_of(4096),
-            same_max: u64::from(blocks_of(32 << 20)),
+            same_max: u64::from(blocks_of(16 << 20)),
         }
     }
 

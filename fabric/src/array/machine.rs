@@ -13,6 +13,7 @@ use super::config::Config;
 use super::copies::Copies;
 use super::job::{Ended, Next};
 use super::names::Names;
+use super::plan::INFORMATION_UNIT_INVALID;
 use super::store::Stored;
 use super::task::{Answer, Claims, Key, Stage, Task, disk_id, key_of};
 use super::{Effect, Input, Response, UnitConfig};
@@ -243,6 +244,8 @@ impl Array {
             }
             Status::CheckCondition(sense) => {
                 let detail = task.detail.filter(|detail| detail.sense == sense);
+                // Data that are too short are an overflow of what the initiator expected, whether they were taken or not.
+                let length = if sense == INFORMATION_UNIT_INVALID { task.length } else { length };
                 let sense = detail.unwrap_or(SenseData::of(sense)).encode(self.format(unit));
                 Response { status: status::CHECK_CONDITION, sense, data: Bytes::new(), length }
             }

@@ -14,7 +14,7 @@ use alloc::vec::Vec;
 use redline_vocab::{Name, Sense};
 
 /// 05/0E/03: the data does not fit the command.
-const INFORMATION_UNIT_INVALID: Sense = Sense { key: 0x05, asc: 0x0e, ascq: 0x03 };
+pub(super) const INFORMATION_UNIT_INVALID: Sense = Sense { key: 0x05, asc: 0x0e, ascq: 0x03 };
 /// 07/27/02
 const SOFTWARE_WRITE_PROTECTED: Sense = Sense { key: 0x07, asc: 0x27, ascq: 0x02 };
 /// Longest parameter list that is collected, in bytes. A longer one is 05/1A/00.
@@ -196,15 +196,16 @@ fn out_of_range(lba: u64) -> SenseData {
 
 fn write_same(fields: WriteSame, request: &Request, unit: &UnitConfig) -> Plan {
     let WriteSame { lba, blocks, protect, anchor, unmap, no_data, .. } = fields;
-    let span = Span { lba, blocks: u64::from(blocks), block_bytes: unit.block_bytes };
+    // WSNZ = 0: no number of blocks means those up to the end of the medium (SBC-3 5.44).
+    let blocks = if blocks == 0 { unit.blocks.saturating_sub(lba) } else { u64::from(blocks) };
+    let span = Span { lba, blocks, block_bytes: unit.block_bytes };
     let length = if no_data { 0 } else { u64::from(unit.block_bytes) };
     let field_of_blocks = if fields.form == Form::Ten { 7 } else { 10 };
-    let fault = if is_beyond(lba, u64::from(blocks), unit) {
+    let fault = if is_beyond(lba, blocks, unit) {
         Some(out_of_range(lba))
     } else if protect != 0 || anchor || (unmap && !unit.thin) {
         Some(SenseData::in_cdb(1))
-    } else if blocks == 0 || u64::from(blocks) > unit.limits().same_max {
-        // WSNZ: "to the end of the medium" is not offered.
+    } else if blocks > unit.limits().same_max {
         Some(SenseData::in_cdb(field_of_blocks))
     } else if !no_data && u64::from(request.expected) != length {
         Some(SenseData::in_cdb(0))

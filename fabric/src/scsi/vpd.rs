@@ -129,8 +129,8 @@ fn extended_inquiry() -> Vec<u8> {
 fn block_limits(unit: &Unit) -> Vec<u8> {
     let limits = unit.limits;
     let mut page = vec![0; 0x40];
-    // WSNZ: WRITE SAME of 0 blocks does not mean "to the end of the medium".
-    page[4] = 0x01;
+    // WSNZ = 0: WRITE SAME of 0 blocks means those up to the end of the medium.
+    page[4] = 0x00;
     page[5] = limits.compare_max;
     put(&mut page, 8, &limits.transfer_max.to_be_bytes());
     put(&mut page, 12, &limits.transfer_best.to_be_bytes());

@@ -157,7 +157,7 @@ fn array_config(config: &Config, secret: [u8; 32]) -> array::Config {
             lun: 0,
             blocks: config.blocks,
             block_bytes: BLOCK_BYTES,
-            physical_exponent: 3,
+            physical_exponent: 0,
             thin: true,
             write_back: config.write_cache,
         }],

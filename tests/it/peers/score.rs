@@ -34,12 +34,14 @@ impl Score {
                 (test, skipped, rest) = (Some(name), false, after.trim());
             }
             let Some(name) = &test else { continue };
-            skipped |= rest.contains("[SKIPPED]");
-            let verdict = match rest {
-                "passed" if skipped => Verdict::Skipped,
-                "passed" => Verdict::Passed,
-                "FAILED" => Verdict::Failed,
-                _ => continue,
+            // Noise of the teardown may stand behind the verdict, on the same line.
+            let verdict = if rest.starts_with("passed") {
+                if skipped { Verdict::Skipped } else { Verdict::Passed }
+            } else if rest.starts_with("FAILED") {
+                Verdict::Failed
+            } else {
+                skipped |= rest.contains("[SKIPPED]");
+                continue;
             };
             self.0.insert(name.clone(), verdict);
             test = None;
