@@ -344,6 +344,12 @@ pub struct Node {
     /// Array: size of the logical unit in blocks of 512 bytes [default: the scenario's]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1 << 40))]
     pub blocks: Option<u64>,
+    /// Array: size of a physical block in bytes, as the logical unit tells it
+    #[arg(long, value_enum, default_value_t = PhysicalBlock::Page)]
+    pub physical_block: PhysicalBlock,
+    /// Array: makes no promise that unmapped blocks read as zeros (LBPRZ = 0)
+    #[arg(long)]
+    pub no_lbprz: bool,
     /// Array: where writes wait for a flush; what waits in memory is lost when the process is killed
     #[arg(long, value_enum, default_value_t = Unsynced::Page)]
     pub unsynced: Unsynced,
@@ -371,6 +377,17 @@ pub enum Role {
     Array,
     /// A guest cluster node: an iSCSI initiator
     Guest,
+}
+
+/// Physical blocks that logical blocks of 512 bytes may lie in.
+#[derive(ValueEnum, Clone, Copy, PartialEq, Eq, Debug)]
+pub enum PhysicalBlock {
+    /// Disks of old
+    #[value(name = "512")]
+    Sector,
+    /// Disks of today
+    #[value(name = "4096")]
+    Page,
 }
 
 /// Where writes wait for a flush.

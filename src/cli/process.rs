@@ -70,6 +70,11 @@ fn run_array(asked: &args::Node, scenario: &Scenario, quirks: Quirks) -> Result<
         dir: dir.clone(),
         target: format!("{TARGET_PREFIX}{}", scenario.array.name),
         blocks: asked.blocks.unwrap_or(scenario.array.blocks),
+        physical_exponent: match asked.physical_block {
+            args::PhysicalBlock::Sector => 0,
+            args::PhysicalBlock::Page => 3,
+        },
+        reads_zeros: !asked.no_lbprz,
         write_cache: scenario.array.write_cache,
         registrants_max: scenario.array.registrants,
         tasks_max: scenario.array.tasks,

@@ -83,7 +83,7 @@ fn group(port: &super::TargetPortConfig) -> Group {
 /// What the pages of vital product data say of a unit.
 pub(super) fn identity(config: &Config, unit: &UnitConfig) -> vpd::Unit {
     let identity = u64::from(config.serial) << 16 | u64::from(unit.lun);
-    vpd::Unit { identity, thin: unit.thin, limits: unit.limits() }
+    vpd::Unit { identity, thin: unit.thin, reads_zeros: unit.reads_zeros, limits: unit.limits() }
 }
 
 fn port_of(config: &Config, port: TargetPort) -> vpd::Port {
@@ -96,7 +96,7 @@ fn capacity(unit: &UnitConfig) -> Capacity {
         block_bytes: unit.block_bytes,
         physical_exponent: unit.physical_exponent,
         thin: unit.thin,
-        zeros: unit.thin,
+        zeros: unit.thin && unit.reads_zeros,
     }
 }
 

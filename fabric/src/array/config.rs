@@ -43,6 +43,8 @@ pub struct UnitConfig {
     pub physical_exponent: u8,
     /// Blocks that are unmapped give their room back.
     pub thin: bool,
+    /// It promises that unmapped blocks read as zeros (LBPRZ), which they do in any case.
+    pub reads_zeros: bool,
     /// A write may be answered before it is durable (WCE).
     pub write_back: bool,
 }

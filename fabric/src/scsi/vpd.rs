@@ -16,6 +16,8 @@ pub struct Unit {
     pub identity: u64,
     /// UNMAP and WRITE SAME with UNMAP work.
     pub thin: bool,
+    /// LBPRZ: blocks that are unmapped read as zeros.
+    pub reads_zeros: bool,
     /// Limits.
     pub limits: Limits,
 }
@@ -147,7 +149,8 @@ fn block_limits(unit: &Unit) -> Vec<u8> {
 
 fn provisioning(unit: &Unit) -> Vec<u8> {
     // LBPU, LBPWS, LBPWS10, LBPRZ; type 2 is thin.
-    vec![0, bit(unit.thin, 0xe4), if unit.thin { 2 } else { 0 }, 0]
+    let flags = bit(unit.thin, 0xe0) | bit(unit.thin && unit.reads_zeros, 0x04);
+    vec![0, flags, if unit.thin { 2 } else { 0 }, 0]
 }
 
 /// Third-party copy page (SPC-4 7.8.17): block device ROD token limits, the supported commands.

@@ -52,6 +52,10 @@ pub struct Config {
     pub target: String,
     /// Size of the logical unit in blocks of 512 bytes.
     pub blocks: u64,
+    /// Blocks in a physical block, as a power of two (LBPPBE).
+    pub physical_exponent: u8,
+    /// Whether it promises that unmapped blocks read as zeros (LBPRZ).
+    pub reads_zeros: bool,
     /// Whether writes are durable only after a flush.
     pub write_cache: bool,
     /// Registrations it has room for.
@@ -157,8 +161,9 @@ fn array_config(config: &Config, secret: [u8; 32]) -> array::Config {
             lun: 0,
             blocks: config.blocks,
             block_bytes: BLOCK_BYTES,
-            physical_exponent: 0,
+            physical_exponent: config.physical_exponent,
             thin: true,
+            reads_zeros: config.reads_zeros,
             write_back: config.write_cache,
         }],
         target_ports: ports

@@ -24,7 +24,15 @@ pub(super) fn initiator(name: &str, last: u8) -> InitiatorPort {
 }
 
 pub(super) fn unit(lun: u16) -> UnitConfig {
-    UnitConfig { lun, blocks: BLOCKS, block_bytes: 512, physical_exponent: 0, thin: true, write_back: true }
+    UnitConfig {
+        lun,
+        blocks: BLOCKS,
+        block_bytes: 512,
+        physical_exponent: 0,
+        thin: true,
+        reads_zeros: true,
+        write_back: true,
+    }
 }
 
 /// Two guests on port 1, two ports, two units.
