@@ -3,6 +3,7 @@
 //! `just bench-iscsi` prints a table with the median of five rounds of each and the ratio. `iscsi-perf` reads at random and in sequence; `qemu-img bench`
 //! writes, in steps that scatter over the unit or follow each other. Needs libiscsi-bin, qemu-utils, qemu-block-extra and tgt.
 
+#[allow(dead_code, reason = "tests use more of it")]
 #[path = "../tests/it/peers/array.rs"]
 mod array;
 

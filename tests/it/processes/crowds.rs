@@ -57,7 +57,7 @@ fn garbage_a_stalled_login_and_a_huge_pdu_are_dropped_while_others_go_on() {
 #[test]
 fn two_hundred_sessions_are_held_at_once() {
     let folder = folder();
-    let array = Array::start(&folder, &[]);
+    let mut array = Array::start(&folder, &[]);
     let mut sessions: Vec<Initiator> = (0..200)
         .map(|number| {
             let portal = array.portals[usize::from(number) % 2];
@@ -65,6 +65,7 @@ fn two_hundred_sessions_are_held_at_once() {
                 .unwrap_or_else(|error| panic!("session {number}: {error}"))
         })
         .collect();
+    assert!(array.order("status").contains("sessions=200 "), "{}", array.order("status"));
     for round in 0..3u8 {
         for (number, session) in (0u32..).zip(&mut sessions) {
             let data = vec![number as u8 ^ round; 512];
