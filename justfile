@@ -33,6 +33,10 @@ bench:
 fuzz-pdu MINUTES="10":
     FUZZ_MINUTES={{MINUTES}} cargo test -p redline-fabric attackers_break_nothing_for_minutes -- --ignored --nocapture
 
+# Speed of the checker beside its peers on the same models; `just bench-checker large` explores the largest instances as well.
+bench-checker *ARGS:
+    cargo bench -p redline-checker --bench checker -- {{ARGS}}
+
 # Accept changed snapshots, after reading them one by one.
 bless:
     INSTA_UPDATE=always cargo test --workspace
