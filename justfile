@@ -29,6 +29,10 @@ ci:
 bench:
     cargo bench -p redline-harness --bench rates
 
+# What the iSCSI machines cost without sockets and disks, on one core.
+bench-transport:
+    cargo bench -p redline-fabric --bench transport
+
 # Attack the iSCSI target and initiator with damaged and hostile PDUs for some minutes.
 fuzz-pdu MINUTES="10":
     FUZZ_MINUTES={{MINUTES}} cargo test -p redline-fabric attackers_break_nothing_for_minutes -- --ignored --nocapture
