@@ -392,7 +392,8 @@ fn send(world: &mut World, attacker: ConnectionId, bytes: &[u8], dice: &mut Dice
     world.chunk = usize::MAX;
 }
 
-/// The sound session reads what it has written.
+/// The sound session reads what it has written. With the real array it may be refused, for the attacker may have reserved the unit: then it
+/// is answered all the same, and once.
 fn stay_sound(world: &mut World, sound: ConnectionId, tag: u32) {
     // News of resets, one by one.
     for step in 0..8 {
@@ -403,10 +404,14 @@ fn stay_sound(world: &mut World, sound: ConnectionId, tag: u32) {
     }
     let fill = tag as u8 | 0x80;
     let written = world.command(sound, write10(tag, 60, 2, 1024, fill));
-    assert_eq!(written.iter().map(|done| done.status).collect::<Vec<_>>(), [0]);
     let read = world.command(sound, read10(tag + 1, 60, 2, 1024));
-    assert!(read.iter().all(|done| done.status == 0 && done.data.joined().iter().all(|byte| *byte == fill)));
-    assert_eq!(read.len(), 1);
+    let ([written], [read]) = (&written[..], &read[..]) else { panic!("{written:?} and {read:?}") };
+    if world.real.is_none() {
+        assert_eq!((written.status, read.status), (0, 0));
+    }
+    if (written.status, read.status) == (0, 0) {
+        assert!(read.data.len() == 1024 && read.data.joined().iter().all(|byte| *byte == fill));
+    }
 }
 
 fn round(seed: u64, figures: &mut Figures) {
