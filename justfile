@@ -29,6 +29,10 @@ ci:
 bench:
     cargo bench -p redline-harness --bench rates
 
+# What the iSCSI machines cost without sockets and disks, on one core.
+bench-transport:
+    cargo bench -p redline-fabric --bench transport
+
 # Attack the iSCSI target and initiator with damaged and hostile PDUs for some minutes.
 fuzz-pdu MINUTES="10":
     FUZZ_MINUTES={{MINUTES}} cargo test -p redline-fabric attackers_break_nothing_for_minutes -- --ignored --nocapture
@@ -36,6 +40,10 @@ fuzz-pdu MINUTES="10":
 # Our array against tgt, with iscsi-perf and qemu-img bench: five rounds of each in turn.
 bench-iscsi:
     cargo bench --bench iscsi
+
+# Speed of the checker beside its peers on the same models; `just bench-checker large` explores the largest instances as well.
+bench-checker *ARGS:
+    cargo bench -p redline-checker --bench checker -- {{ARGS}}
 
 # Accept changed snapshots, after reading them one by one.
 bless:

@@ -10,6 +10,7 @@ mod golden;
 
 // The model: pinned counts of the exhausted instances, and a counterexample for each guard that is dropped.
 mod counterexamples;
+mod engines;
 mod instances;
 
 // Model against fabric: step by step, and at random.

@@ -1,4 +1,5 @@
-//! The laboratory of the tests: an endpoint, initiators, and an array that follows a script by opcode.
+//! The laboratory of the tests: an endpoint, initiators, and behind the endpoint an array: the real one with a disk in memory, or one
+//! that follows a script by opcode.
 //!
 //! | opcode | the array |
 //! |---|---|
@@ -18,13 +19,17 @@ use super::serial::Sn;
 use super::target::{
     Accounts, CloseReason, Config, ConnectionId, Effect, Endpoint, Input, Limits, Notice, Portal, Timing,
 };
-use crate::array::{self, Function, InitiatorPort, Managed, Response, TargetPort};
+use crate::array::{
+    self, Array, DiskOperation, DiskOutcome, Function, InitiatorPort, Managed, Response, TargetPort,
+    TargetPortConfig, UnitConfig,
+};
+use crate::scsi::report::AccessState;
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::string::ToString;
 use alloc::vec;
 use alloc::vec::Vec;
 use bytes::Bytes;
-use redline_vocab::{Micros, Nexus, Tag};
+use redline_vocab::{Micros, Nexus, Quirks, Tag};
 
 pub(super) const BLOCK: usize = 512;
 pub(super) const TARGET: &str = "iqn.2026-11.example.redline:array";
@@ -176,6 +181,77 @@ impl Script {
     }
 }
 
+/// The real array, with a disk in memory that is done at once.
+pub(super) struct Real {
+    array: Array,
+    ram: Vec<u8>,
+}
+
+impl Real {
+    pub(super) fn new() -> Real {
+        let unit = UnitConfig {
+            lun: 0,
+            blocks: 64,
+            block_bytes: BLOCK as u32,
+            physical_exponent: 0,
+            thin: true,
+            write_back: false,
+        };
+        let port =
+            |number| TargetPortConfig { port: TargetPort(number), state: AccessState::ActiveOptimized };
+        let config = array::Config {
+            name: TARGET.to_string(),
+            serial: 1,
+            units: vec![unit],
+            target_ports: vec![port(1), port(2)],
+            known: Vec::new(),
+            registrants_max: 64,
+            tasks_max: 256,
+            secret: [7; 32],
+            events: false,
+        };
+        let array = Array::power_on(config, Quirks::NONE, None, &mut Vec::new());
+        Real { array, ram: vec![0; 64 * BLOCK] }
+    }
+
+    fn step(&mut self, input: array::Input, answers: &mut Vec<array::Effect>) {
+        let mut inputs = VecDeque::from([input]);
+        while let Some(input) = inputs.pop_front() {
+            let mut effects = Vec::new();
+            self.array.step(input, &mut effects);
+            for effect in effects {
+                match effect {
+                    array::Effect::Disk { id, operation } => {
+                        let outcome = self.disk(operation);
+                        inputs.push_back(array::Input::DiskDone { id, outcome });
+                    }
+                    other => answers.push(other),
+                }
+            }
+        }
+    }
+
+    fn disk(&mut self, operation: DiskOperation) -> DiskOutcome {
+        match operation {
+            DiskOperation::Read { offset, length, .. } => {
+                let offset = offset as usize;
+                DiskOutcome::Read(Bytes::copy_from_slice(&self.ram[offset..offset + length as usize]))
+            }
+            DiskOperation::Write { offset, data, .. } => {
+                let data = data.concat();
+                self.ram[offset as usize..offset as usize + data.len()].copy_from_slice(&data);
+                DiskOutcome::Done
+            }
+            DiskOperation::Unmap { offset, length, .. } => {
+                self.ram[offset as usize..(offset + length) as usize].fill(0);
+                DiskOutcome::Done
+            }
+            DiskOperation::Map { length, .. } => DiskOutcome::Allocated { allocated: true, length },
+            DiskOperation::Flush { .. } => DiskOutcome::Done,
+        }
+    }
+}
+
 /// One side of a connection that the tests hold: an initiator, or just bytes.
 pub(super) struct Peer {
     pub(super) initiator: Option<Initiator>,
@@ -192,6 +268,8 @@ pub(super) struct World {
     pub(super) now: Micros,
     pub(super) endpoint: Endpoint,
     pub(super) script: Script,
+    /// Takes the script's place.
+    pub(super) real: Option<Real>,
     pub(super) peers: BTreeMap<ConnectionId, Peer>,
     pub(super) notices: Vec<Notice>,
     /// Bytes travel in chunks of this length at most.
@@ -264,6 +342,7 @@ impl World {
             now: Micros(1),
             endpoint: Endpoint::new(config).expect("the tests' configurations work"),
             script: Script::new(),
+            real: None,
             peers: BTreeMap::new(),
             notices: Vec::new(),
             chunk: usize::MAX,
@@ -382,7 +461,10 @@ impl World {
                     Effect::Close { connection, reason } => self.peer(connection).closed = Some(reason),
                     Effect::Array(input) => {
                         let mut answers = Vec::new();
-                        self.script.step(input, &mut answers);
+                        match &mut self.real {
+                            Some(real) => real.step(input, &mut answers),
+                            None => self.script.step(input, &mut answers),
+                        }
                         inputs.extend(answers.into_iter().map(Input::Array));
                     }
                     Effect::Notice(notice) => self.notices.push(notice),

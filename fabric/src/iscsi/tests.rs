@@ -262,3 +262,76 @@ fn chap_responses_are_digests_of_identifier_secret_and_challenge() {
         "0x522793e21c2154b398008b91188ea8e0efecf2e328088117ac4cf13dfc809946"
     );
 }
+
+fn reserve_out(tag: u32, action: u8, key: u64, other: u64) -> super::initiator::ScsiCommand {
+    let mut list = vec![0; 24];
+    list[..8].copy_from_slice(&key.to_be_bytes());
+    list[8..16].copy_from_slice(&other.to_be_bytes());
+    let cdb = [0x5F, action, 5, 0, 0, 0, 0, 0, 24];
+    scsi(tag, &cdb, Direction::Out { expected: 24, data: vec![Bytes::from(list)], withheld: false })
+}
+
+/// A session whose unit attentions are read.
+fn ready(world: &mut World, node: u8) -> super::target::ConnectionId {
+    let one = world.login(settings(node), 1);
+    let attention = only(world.command(one, scsi(1, &[0], Direction::None)));
+    assert_eq!((attention.status, attention.sense[2], attention.sense[12]), (2, 6, 0x29));
+    assert_eq!(only(world.command(one, scsi(2, &[0], Direction::None))).status, 0);
+    one
+}
+
+/// The fencing story with the real array:
+///
+/// 1. nodes 1 and 2 register; 1 reserves (Write Exclusive - Registrants Only)
+/// 2. 1 sends a write and keeps its data back after the R2T
+/// 3. 2 preempts and aborts 1, and gets GOOD
+/// 4. 1 sends the data: nothing changes, and nothing is answered
+/// 5. 1's next write gets the news, the one after that a conflict
+#[test]
+fn a_write_whose_data_come_after_preempt_and_abort_changes_nothing() {
+    let mut world = World::new(config());
+    world.real = Some(super::support::Real::new());
+    let (one, two) = (ready(&mut world, 1), ready(&mut world, 2));
+    for (connection, key) in [(one, 1), (two, 2)] {
+        assert_eq!(only(world.command(connection, reserve_out(3, 6, 0, key))).status, 0);
+    }
+    assert_eq!(only(world.command(one, reserve_out(4, 1, 1, 0))).status, 0);
+
+    let data = vec![Bytes::from(vec![0xEE; BLOCK])];
+    let direction = Direction::Out { expected: BLOCK as u32, data, withheld: true };
+    world.tell(one, Input::Command(scsi(5, &rw10(0x2A, 7, 1), direction)));
+    assert_eq!(world.events(one), vec![Event::Withheld { tag: Tag(5), offset: 0, length: 512 }]);
+    assert_eq!(only(world.command(two, reserve_out(5, 5, 2, 1))).status, 0);
+    world.tell(one, Input::Release(Tag(5)));
+    assert_eq!(world.events(one), vec![]);
+
+    let blank = only(world.command(two, read10(6, 7, 1, 512)));
+    assert_eq!((blank.status, blank.data.joined()), (0, Bytes::from(vec![0; BLOCK])));
+    let mut statuses = Vec::new();
+    for tag in 10.. {
+        let done = only(world.command(one, write10(tag, 7, 1, 512, 0xEE)));
+        statuses.push((done.status, done.sense.get(12).copied()));
+        if done.status != 2 {
+            break;
+        }
+    }
+    assert_eq!(statuses.last(), Some(&(0x18, None)), "{statuses:?}");
+}
+
+#[test]
+fn the_real_array_reads_what_was_written_to_it_in_every_way() {
+    for initial_r2t in [false, true] {
+        let mut world = World::new(config());
+        world.real = Some(super::support::Real::new());
+        world.chunk = 999;
+        let offer = Offer { initial_r2t, first_burst_max: 1024, burst_max: 2048, ..Offer::INITIATOR };
+        let one = world.login(Settings { offer, ..settings(1) }, 1);
+        only(world.command(one, scsi(1, &[0], Direction::None)));
+        assert_eq!(only(world.command(one, write10(2, 5, 20, 20 * 512, 0xAB))).status, 0);
+        let done = only(world.command(one, read10(3, 4, 22, 22 * 512)));
+        let mut due = vec![0xAB; 22 * BLOCK];
+        due[..BLOCK].fill(0);
+        due[21 * BLOCK..].fill(0);
+        assert_eq!((done.status, done.data.joined()), (0, Bytes::from(due)));
+    }
+}
