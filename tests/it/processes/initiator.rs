@@ -26,7 +26,6 @@ pub struct Answer {
 /// SCSI status codes.
 pub const GOOD: u8 = 0x00;
 pub const CHECK_CONDITION: u8 = 0x02;
-pub const CONFLICT: u8 = 0x18;
 
 /// Nobody on loopback is slower than that, except for one that does not answer.
 const PATIENCE: Duration = Duration::from_secs(20);
