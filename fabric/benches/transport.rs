@@ -48,6 +48,7 @@ impl World {
             block_bytes: 512,
             physical_exponent: 3,
             thin: true,
+            reads_zeros: true,
             write_back: true,
         };
         let array = array::Config {

@@ -28,6 +28,10 @@ use manage::Managing;
 use redline_vocab::{Event, Nexus, Quirks, Reply, Sense, Status};
 use sessions::Waiting;
 
+/// 06/29/00, POWER ON, RESET, OR BUS DEVICE RESET OCCURRED: what a stranger hears of a power on. It may have been reset or be new to the
+/// array, and iscsi-ls knows no other code.
+const POWER_ON_OR_RESET: Sense = Sense { key: 0x06, asc: 0x29, ascq: 0x00 };
+
 /// One logical unit.
 #[derive(Clone, PartialEq, Eq, Debug)]
 struct Unit {
@@ -221,9 +225,18 @@ impl Array {
             return;
         }
         if let Some(task) = self.tasks.remove(&key) {
+            let mut reply = reply;
+            if reply.status == Status::CheckCondition(Sense::POWER_ON) && !self.is_known(key.0) {
+                reply.status = Status::CheckCondition(POWER_ON_OR_RESET);
+            }
             let response = self.response(unit, task, reply);
             self.respond(key, response, out);
         }
+    }
+
+    /// A nexus that had its number before it logged in.
+    fn is_known(&self, nexus: Nexus) -> bool {
+        usize::from(nexus.0) < self.config.known.len()
     }
 
     fn respond(&self, (nexus, tag): Key, response: Response, out: &mut Vec<Effect>) {

@@ -195,6 +195,7 @@ impl Real {
             block_bytes: BLOCK as u32,
             physical_exponent: 0,
             thin: true,
+            reads_zeros: true,
             write_back: false,
         };
         let port =

@@ -66,7 +66,7 @@ fn a_planned_stop_is_a_power_cycle_that_loses_no_write() {
         let mut session = login(array.portals[0], 0).expect("it may log in");
         // The first command of every nexus hears of the power on.
         let heard = session.command(&[0; 6], &[], 0).expect("it is answered");
-        assert_eq!((heard.status, heard.sense), (CHECK_CONDITION, Some((6, 0x29, 1))));
+        assert_eq!((heard.status, heard.sense), (CHECK_CONDITION, Some((6, 0x29, 0))));
         assert_eq!(session.read(7, 1).expect("it is answered").data, [7; 512]);
         array.stop();
     }
