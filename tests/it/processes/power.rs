@@ -27,10 +27,9 @@ fn login(portal: SocketAddr, node: usize) -> io::Result<Initiator> {
 
 /// Both nodes register, the first one reserves.
 fn register(portal: SocketAddr, aptpl: bool) {
-    for node in 0..2 {
+    for (node, key) in KEYS.into_iter().enumerate() {
         let mut session = login(portal, node).expect("it may log in");
-        let register =
-            session.reserve_out(REGISTER_AND_IGNORE, 0, [0, KEYS[node]], aptpl).expect("it is answered");
+        let register = session.reserve_out(REGISTER_AND_IGNORE, 0, [0, key], aptpl).expect("it is answered");
         assert_eq!(register.status, GOOD, "{register:?}");
         if node == 0 {
             let reserve =

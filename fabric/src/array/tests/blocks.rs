@@ -143,7 +143,6 @@ fn write_same_repeats_one_block() {
         ("half a block", fields, fill(6, 1)[..256].to_vec()),
         ("two blocks", fields, fill(6, 2)),
         ("nothing", fields, Vec::new()),
-        ("zero blocks", WriteSame { blocks: 0, ..fields }, fill(6, 1)),
         ("anchor", WriteSame { anchor: true, ..fields }, fill(6, 1)),
         ("protection", WriteSame { protect: 1, ..fields }, fill(6, 1)),
     ] {
