@@ -12,6 +12,7 @@
 //! Deliberately absent: any knowledge of quirks. A trace is judged against the design that its header names,
 //! and the header's list of planted bugs is not looked at.
 
+mod apart;
 mod coverage;
 mod linear;
 mod lun;
@@ -134,6 +135,11 @@ pub enum Inconclusive {
         /// The limit.
         states_max: usize,
     },
+    /// Of logs that stand apart: this event rests on a step that a killed process took and did not log.
+    CutLog {
+        /// Number of the event.
+        seq: u64,
+    },
 }
 
 impl fmt::Display for Inconclusive {
@@ -142,6 +148,9 @@ impl fmt::Display for Inconclusive {
             Inconclusive::NoFooter { events } => write!(f, "the trace is cut after {events} events"),
             Inconclusive::TooManyStates { seq, states, states_max } => {
                 write!(f, "{states} candidate states at event {seq}, the limit is {states_max}")
+            }
+            Inconclusive::CutLog { seq } => {
+                write!(f, "event {seq} rests on a step that is missing from the log of a killed process")
             }
         }
     }
@@ -238,7 +247,7 @@ pub struct Judge {
 /// Why the model judges no further events.
 enum Ended {
     Diverged(Box<Divergence>),
-    TooMany { seq: u64, states: usize },
+    Without(Inconclusive),
 }
 
 impl Judge {
@@ -263,17 +272,18 @@ impl Judge {
 
     /// Judges the next event. Numbers and times must not decrease.
     pub fn see(&mut self, seq: u64, at: Micros, event: &Event) -> Step {
+        self.watch(seq, at, event);
+        self.follow_by(seq, at, event, |world| world.see(event))
+    }
+
+    /// Shows the event to the monitors only.
+    pub(crate) fn watch(&mut self, seq: u64, at: Micros, event: &Event) {
         self.seen += 1;
         self.last = at;
         self.cover(event);
         self.panel.see(seq, at, event);
         while self.kinds.len() < self.panel.violations().len() {
             self.kinds.push(words::kind(event));
-        }
-        match self.ended {
-            None => self.follow(seq, at, event),
-            Some(Ended::Diverged(_)) => Step::Diverged,
-            Some(Ended::TooMany { .. }) => Step::TooMany,
         }
     }
 
@@ -286,7 +296,7 @@ impl Judge {
     pub fn divergence(&self) -> Option<&Divergence> {
         match &self.ended {
             Some(Ended::Diverged(divergence)) => Some(divergence),
-            Some(Ended::TooMany { .. }) | None => None,
+            Some(Ended::Without(_)) | None => None,
         }
     }
 
@@ -303,10 +313,7 @@ impl Judge {
         }
         let verdict = match self.ended {
             Some(Ended::Diverged(divergence)) => Verdict::Diverged(divergence),
-            Some(Ended::TooMany { seq, states }) => {
-                let states_max = self.world.states_max();
-                Verdict::Inconclusive(Inconclusive::TooManyStates { seq, states, states_max })
-            }
+            Some(Ended::Without(why)) => Verdict::Inconclusive(why),
             None if complete => Verdict::Conforms,
             None => Verdict::Inconclusive(Inconclusive::NoFooter { events: self.seen }),
         };
@@ -322,8 +329,20 @@ impl Judge {
         })
     }
 
-    fn follow(&mut self, seq: u64, at: Micros, event: &Event) -> Step {
-        match self.world.see(event) {
+    /// Moves the model on by an event in this way.
+    pub(crate) fn follow_by(
+        &mut self,
+        seq: u64,
+        at: Micros,
+        event: &Event,
+        step: impl FnOnce(&mut World) -> world::Moved,
+    ) -> Step {
+        match self.ended {
+            None => {}
+            Some(Ended::Diverged(_)) => return Step::Diverged,
+            Some(Ended::Without(_)) => return Step::TooMany,
+        }
+        match step(&mut self.world) {
             world::Moved::Follows { worlds } => {
                 self.statistics.events += 1;
                 self.statistics.worlds_sum += worlds;
@@ -335,10 +354,35 @@ impl Judge {
                 Step::Diverged
             }
             world::Moved::TooMany { states } => {
-                self.ended = Some(Ended::TooMany { seq, states });
+                let states_max = self.world.states_max();
+                self.give_up(Inconclusive::TooManyStates { seq, states, states_max });
+                Step::TooMany
+            }
+            world::Moved::Unlogged => {
+                self.give_up(Inconclusive::CutLog { seq });
                 Step::TooMany
             }
         }
+    }
+
+    /// The model stops judging without a verdict, unless it has one.
+    pub(crate) fn give_up(&mut self, why: Inconclusive) {
+        self.ended.get_or_insert(Ended::Without(why));
+    }
+
+    /// The event cannot have happened here for another reason than a rule of the model.
+    pub(crate) fn refuse(&mut self, seq: u64, at: Micros, event: &Event, part: &str) {
+        let divergence = Divergence {
+            seq,
+            at,
+            kind: words::kind(event),
+            part: part.to_owned(),
+            refused: words::sentence(event),
+            alternatives: Vec::new(),
+            before: Vec::new(),
+            states: 0,
+        };
+        self.ended.get_or_insert(Ended::Diverged(Box::new(divergence)));
     }
 
     fn cover(&mut self, event: &Event) {
