@@ -8,6 +8,15 @@ use std::collections::BTreeMap;
 /// Tags of one life of a node; the next life goes on behind them.
 const TAGS_OF_A_LIFE: u32 = 1 << 20;
 
+/// How far a command has got at the target.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    Sent,
+    Taken,
+    BackEnd,
+    Done,
+}
+
 struct Splitter {
     logs: Logs,
     /// By node: whether it runs, and whether it believes that it is connected.
@@ -15,8 +24,8 @@ struct Splitter {
     connected: Vec<bool>,
     /// By node: a break of its connection that it has not noticed.
     broken: Vec<Option<Nexus>>,
-    /// By nexus and tag: the lives in which it was used and has not ended, oldest first.
-    used: BTreeMap<(Nexus, Tag), Vec<(u32, bool)>>,
+    /// By nexus and tag: the lives in which it was used, oldest first, and how far the command has got.
+    used: BTreeMap<(Nexus, Tag), Vec<(u32, Stage)>>,
 }
 
 /// Takes a trace apart.
@@ -54,26 +63,23 @@ impl Splitter {
         self.logs.guests[node].last_mut().expect("there is a first life").events.push(event);
     }
 
-    /// The tag that is unique in the run. `taken`: the target has the command.
-    fn unique(&self, nexus: Nexus, tag: Tag, taken: bool) -> Tag {
-        let lives = self.used.get(&(nexus, tag)).map(Vec::as_slice).unwrap_or_default();
-        let life = match taken {
-            true => lives.iter().find(|(_, taken)| *taken).or(lives.last()),
-            false => lives.last(),
-        };
-        Tag(life.map_or(0, |(life, _)| *life) * TAGS_OF_A_LIFE + tag.0)
+    /// The tag that is unique in the run, of the oldest command at the first of these stages; it moves on, or is over.
+    fn moved(&mut self, nexus: Nexus, tag: Tag, from: &[Stage], to: Option<Stage>) -> Tag {
+        let Some(lives) = self.used.get_mut(&(nexus, tag)) else { return tag };
+        let at = from.iter().find_map(|stage| lives.iter().position(|(_, own)| own == stage));
+        let Some(at) = at else { return tag };
+        let life = lives[at].0;
+        match to {
+            Some(stage) => lives[at].1 = stage,
+            None => {
+                lives.remove(at);
+            }
+        }
+        Tag(life * TAGS_OF_A_LIFE + tag.0)
     }
 
     fn of_this_life(&self, node: usize, tag: Tag) -> Tag {
         Tag((self.logs.guests[node].len() as u32 - 1) * TAGS_OF_A_LIFE + tag.0)
-    }
-
-    fn over(&mut self, nexus: Nexus, tag: Tag) {
-        if let Some(lives) = self.used.get_mut(&(nexus, tag))
-            && let Some(at) = lives.iter().position(|(_, taken)| *taken)
-        {
-            lives.remove(at);
-        }
     }
 
     fn take(&mut self, event: Event) {
@@ -81,34 +87,31 @@ impl Splitter {
             Event::Sent { nexus, tag, command } => {
                 let node = self.node_of(nexus);
                 let life = self.logs.guests[node].len() as u32 - 1;
-                self.used.entry((nexus, tag)).or_default().push((life, false));
+                let lives = self.used.entry((nexus, tag)).or_default();
+                lives.retain(|(_, stage)| matches!(stage, Stage::Taken | Stage::BackEnd));
+                lives.push((life, Stage::Sent));
                 let tag = self.of_this_life(node, tag);
                 self.guest(node, Event::Sent { nexus, tag, command });
             }
             Event::Dispatched { nexus, tag, disposition } => {
-                let unique = self.unique(nexus, tag, false);
-                if let Some((_, taken)) = self.used.get_mut(&(nexus, tag)).and_then(|lives| lives.last_mut()) {
-                    *taken = true;
-                }
-                self.array(Event::Dispatched { nexus, tag: unique, disposition });
+                let tag = self.moved(nexus, tag, &[Stage::Sent], Some(Stage::Taken));
+                self.array(Event::Dispatched { nexus, tag, disposition });
             }
             Event::Submitted { nexus, tag } => {
-                let tag = self.unique(nexus, tag, true);
+                let tag = self.moved(nexus, tag, &[Stage::Taken], Some(Stage::BackEnd));
                 self.array(Event::Submitted { nexus, tag });
             }
             Event::Committed { nexus, tag } => {
-                let tag = self.unique(nexus, tag, true);
+                let tag = self.moved(nexus, tag, &[Stage::BackEnd], Some(Stage::Done));
                 self.array(Event::Committed { nexus, tag });
             }
             Event::Aborted { nexus, tag } => {
-                let unique = self.unique(nexus, tag, true);
-                self.array(Event::Aborted { nexus, tag: unique });
-                self.over(nexus, tag);
+                let tag = self.moved(nexus, tag, &[Stage::Taken, Stage::BackEnd], None);
+                self.array(Event::Aborted { nexus, tag });
             }
             Event::Replied { nexus, tag, reply } => {
-                let unique = self.unique(nexus, tag, true);
-                self.array(Event::Replied { nexus, tag: unique, reply });
-                self.over(nexus, tag);
+                let tag = self.moved(nexus, tag, &[Stage::Done, Stage::Taken, Stage::BackEnd], None);
+                self.array(Event::Replied { nexus, tag, reply });
             }
             Event::Received { nexus, tag, reply } => {
                 let node = self.node_of(nexus);
