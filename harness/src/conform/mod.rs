@@ -210,6 +210,21 @@ pub struct Judgement {
 }
 
 impl Judgement {
+    /// Somebody with a clock has watched whether an owner comes back once nothing disturbs the fabric any more. `missed`: none
+    /// did within this time.
+    pub(crate) fn owner_was_watched(&mut self, missed: Option<Micros>) {
+        const PROGRESS: &str = "fabric/progress";
+        if let Some(witness) = self.witnesses.iter_mut().find(|one| one.property == PROGRESS) {
+            witness.fired += 1;
+        }
+        if let Some(within) = missed {
+            let at = Micros(self.statistics.events);
+            let sentence = format!("no node owned the disk {} s after the last fault", within.0 / 1_000_000);
+            self.violations.push(monitor::Violation { property: PROGRESS, seq: at.0, at, sentence });
+            self.kinds.push("end of the trace");
+        }
+    }
+
     /// What makes this failure the same as another; `None` if nothing failed. A broken property says more than a
     /// divergence, which often comes before it and has many forms.
     pub fn fingerprint(&self) -> Option<Fingerprint> {
