@@ -86,7 +86,15 @@ impl World {
                 (part, Track::new(initial, states_max))
             })
             .collect();
-        Ok(World { states_max, hides, lun: Track::new(initial, states_max), part, nodes, before: Vec::new(), unlogged: Vec::new() })
+        Ok(World {
+            states_max,
+            hides,
+            lun: Track::new(initial, states_max),
+            part,
+            nodes,
+            before: Vec::new(),
+            unlogged: Vec::new(),
+        })
     }
 
     /// Calls `f` for every tag that some candidate state remembers.

@@ -117,11 +117,21 @@ impl Fabric {
             }
             fabric.heartbeats.push(links);
         }
-        fabric.start_array().await?;
-        for node in 0..setup.scenario.cluster.nodes {
-            fabric.start_guest(NodeId(node)).await?;
+        match fabric.start_all().await {
+            Ok(()) => Ok(fabric),
+            Err(error) => {
+                fabric.kill().await;
+                Err(error)
+            }
         }
-        Ok(fabric)
+    }
+
+    async fn start_all(&mut self) -> Result<(), Error> {
+        self.start_array().await?;
+        for node in 0..self.guests.len() as u8 {
+            self.start_guest(NodeId(node)).await?;
+        }
+        Ok(())
     }
 
     /// Starts the array on its disk, and leads the links there.
@@ -133,7 +143,8 @@ impl Fabric {
         let mut arguments = self.arguments("array", &array_file(&self.dir, self.array_lives));
         arguments.extend(["--dir".into(), disk.into_os_string()]);
         // What was not flushed is gone when the process is killed, as it is when a cache loses power.
-        arguments.extend(["--unsynced", if self.write_cache { "memory" } else { "page" }].map(OsString::from));
+        arguments
+            .extend(["--unsynced", if self.write_cache { "memory" } else { "page" }].map(OsString::from));
         let member = Member::start(&self.program, arguments, &self.dir.join("array.stderr")).await?;
         self.array_lives += 1;
         let Some(address) = member.addresses.first().copied() else {
@@ -260,6 +271,13 @@ impl Fabric {
             }
         }
         Ok(false)
+    }
+
+    /// Kills everything and waits until it is gone. What cannot be killed has ended already.
+    pub async fn kill(mut self) {
+        for member in self.guests.iter_mut().filter_map(Option::take).chain(self.array.take()) {
+            let _ = member.kill().await;
+        }
     }
 
     /// Ends everything as planned: nodes first, so that the array has nothing under way. `false`: something had to be killed.

@@ -51,12 +51,8 @@ pub fn judge_history(
     states_max: usize,
 ) -> Result<Judgement, Error> {
     let options = Options { states_max, owner_within: None };
-    let mut walk = Walk {
-        judge: Judge::new(&logs.header, options)?,
-        seq: 0,
-        writes: BTreeMap::new(),
-        cut: false,
-    };
+    let mut walk =
+        Walk { judge: Judge::new(&logs.header, options)?, seq: 0, writes: BTreeMap::new(), cut: false };
     for placed in history {
         walk.take(placed);
     }
@@ -81,15 +77,14 @@ struct Walk {
 
 impl Walk {
     fn take(&mut self, placed: &Placed) {
-        self.seq += 1;
+        // A login stands in both logs; the history and the monitors have the array's.
+        let told_twice = is_told_twice(placed);
+        self.seq += u64::from(!told_twice);
         let (seq, at, event) = (self.seq, Micros(self.seq), &placed.event);
         self.note(event);
         if let Teller::ArrayEnds { cut: true } = placed.by {
             self.suppose();
         }
-        // A login stands in both logs; monitors see the array's.
-        let told_twice =
-            matches!(event, Event::LoggedIn { .. }) && matches!(placed.by, Teller::Node(_));
         if !told_twice {
             self.judge.watch(seq, at, event);
         }
@@ -135,7 +130,9 @@ impl Walk {
                     *way = Way::Given;
                 }
             }
-            Event::Committed { nexus, tag } | Event::Aborted { nexus, tag } | Event::Replied { nexus, tag, .. } => {
+            Event::Committed { nexus, tag }
+            | Event::Aborted { nexus, tag }
+            | Event::Replied { nexus, tag, .. } => {
                 self.writes.remove(&(*nexus, *tag));
             }
             _ => {}
@@ -173,6 +170,16 @@ impl Walk {
         }
         self.judge.finish(true)
     }
+}
+
+/// Whether another log tells the same event.
+fn is_told_twice(placed: &Placed) -> bool {
+    matches!((&placed.event, placed.by), (Event::LoggedIn { .. }, Teller::Node(_)))
+}
+
+/// A history as the events of a trace, each told once; time is their number.
+pub fn events(history: &[Placed]) -> impl Iterator<Item = &Event> {
+    history.iter().filter(|placed| !is_told_twice(placed)).map(|placed| &placed.event)
 }
 
 fn teller_words(by: Teller) -> String {

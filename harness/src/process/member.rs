@@ -258,7 +258,8 @@ mod tests {
     fn what_does_not_come_up_is_said_and_dropped() {
         run(async {
             let dir = tempfile::tempdir().expect("a folder");
-            let error = member("echo error no disk; sleep 100", dir.path()).await.expect_err("it is not ready");
+            let error =
+                member("echo error no disk; sleep 100", dir.path()).await.expect_err("it is not ready");
             assert!(error.to_string().contains("no disk"), "{error}");
             let error = member("exit 1", dir.path()).await.expect_err("it has ended");
             assert!(error.to_string().contains("it has ended"), "{error}");

@@ -15,8 +15,8 @@
 
 pub mod fabric;
 pub mod judge;
-pub mod member;
 pub mod logs;
+pub mod member;
 pub mod order;
 pub mod proxy;
 pub mod run;

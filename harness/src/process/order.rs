@@ -176,7 +176,9 @@ impl Lines {
                 let before = matched
                     .iter()
                     .zip(&initiators)
-                    .filter(|(target, _)| target.is_some_and(|target| targets[target].from < targets[at].from))
+                    .filter(|(target, _)| {
+                        target.is_some_and(|target| targets[target].from < targets[at].from)
+                    })
                     .map(|(_, session)| session.to.map_or(length, |to| to + 1))
                     .max();
                 if let Some(before) = before {

@@ -97,10 +97,15 @@ pub async fn run(setup: Setup<'_>, header: &Header, plan: &Plan, stop: &AtomicBo
         slow: 0,
         failing: 0,
     };
-    nemesis.follow_plan().await?;
-    let owned = nemesis.owner_comes_back().await?;
-    nemesis.wait(AFTER).await?;
+    let owned = nemesis.go().await;
     let Nemesis { fabric, log, faults, start, .. } = nemesis;
+    let owned = match owned {
+        Ok(owned) => owned,
+        Err(failure) => {
+            fabric.kill().await;
+            return Err(failure);
+        }
+    };
     let until = micros(start.elapsed());
     fabric.end().await?;
     log.commit()?;
@@ -146,6 +151,14 @@ enum Due {
 }
 
 impl Nemesis<'_> {
+    /// The whole plan, and the time in which the fabric recovers. Whether it did.
+    async fn go(&mut self) -> Result<bool, Failure> {
+        self.follow_plan().await?;
+        let owned = self.owner_comes_back().await?;
+        self.wait(AFTER).await?;
+        Ok(owned)
+    }
+
     async fn follow_plan(&mut self) -> Result<(), Failure> {
         let hurried = |time: Micros| Duration::from_micros(time.0 / HURRY);
         let mut due: Vec<(Instant, Due)> = self

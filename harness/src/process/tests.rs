@@ -73,7 +73,13 @@ fn every_history_of_the_same_logs_gives_the_same_verdict() {
 #[test]
 fn a_planted_bug_that_whole_traces_show_is_seen_in_separate_logs() {
     let (mut whole, mut apart) = (0, 0);
-    for quirk in [Quirk::PlainPreempt, Quirk::ConfirmSkipped, Quirk::PersistLate, Quirk::TableLostAtRestart, Quirk::ConflictIgnored] {
+    for quirk in [
+        Quirk::PlainPreempt,
+        Quirk::ConfirmSkipped,
+        Quirk::PersistLate,
+        Quirk::TableLostAtRestart,
+        Quirk::ConflictIgnored,
+    ] {
         let planted = Quirks::NONE.with(quirk);
         for seed in 1..=10 {
             let (header, events) = simulated("reference", seed, planted);
@@ -115,7 +121,11 @@ fn a_cut_log_is_inconclusive_or_judged_as_the_whole() {
             lives[life].events.truncate(kept);
             lives[life].whole = false;
             let judgement = judge(&cut, STATES_MAX).expect("there are events").judgement;
-            assert!(judgement.violations.is_empty(), "{seed} {process}.{life} at {kept}: {:?}", judgement.violations);
+            assert!(
+                judgement.violations.is_empty(),
+                "{seed} {process}.{life} at {kept}: {:?}",
+                judgement.violations
+            );
             match judgement.verdict {
                 Verdict::Inconclusive(_) => open += 1,
                 Verdict::Conforms => same += 1,
@@ -133,7 +143,8 @@ fn a_reply_that_the_array_never_gave_is_impossible() {
     let mut logs = logs("reference", 3, Quirks::NONE);
     logs.array.iter_mut().for_each(|life| life.whole = true);
     let life = logs.array.last_mut().expect("there is one");
-    let at = life.events.iter().rposition(|event| matches!(event, Event::Replied { .. })).expect("one is given");
+    let at =
+        life.events.iter().rposition(|event| matches!(event, Event::Replied { .. })).expect("one is given");
     life.events.remove(at);
     let (_, end) = arrange(&Lines::of(&logs), &mut |_| 0);
     assert!(matches!(end, End::Impossible(_)), "{end:?}");
