@@ -2,6 +2,12 @@
 
 use super::args::{self, Args, Arm, Chaos, Check, Command, Common, Foreign};
 use super::{desk, explain, fabric, process, ui};
+use clap::CommandFactory;
+use redline_harness::case::Case;
+use redline_harness::chaos::Run;
+use redline_harness::check::{Engine, Limits, Until, Walks, available_bytes};
+use redline_harness::jobs::{self, Desk, Error, chaos, check, hazards, processes, simulate};
+use redline_harness::process::logs;
 use redline_harness::record::{Record, Section, Shard, Table, merge};
 use redline_harness::report::of_table;
 use redline_harness::scenario::{self, EMBEDDED, Scenario};
@@ -39,7 +45,7 @@ fn dispatch(args: &Args) -> Result<u8, Error> {
             let within = owner_within.map(|seconds| Micros(seconds.saturating_mul(1_000_000)));
             work(common, "conform", "", None, |desk, done| {
                 done(if logs::are_in(trace) {
-                    process::conform(desk, trace)?
+                    processes::conform(desk, trace)?
                 } else {
                     jobs::conform::run(desk, trace, within)?
                 });
@@ -189,13 +195,13 @@ fn check_model(common: &Common, asked: &Check) -> Result<u8, Error> {
 fn chaos_runs(common: &Common, asked: &Chaos) -> Result<u8, Error> {
     let program = std::env::current_exe()
         .map_err(|source| Error::Io { file: "the program's own executable".to_owned(), source })?;
-    let how = process::How { program: &program, keep_all: asked.record };
+    let how = processes::How { program: &program, keep_all: asked.record };
     if let Some(file) = &asked.case {
         let case = Case::load(file)?;
         return work(common, "chaos", &case.scenario.name.clone(), None, |desk, done| {
             done(match asked.arm {
                 Arm::Sim => chaos::again(desk, &case)?,
-                Arm::Process => process::again(desk, &case, how)?,
+                Arm::Process => processes::again(desk, &case, how)?,
             });
             Ok(())
         });
@@ -203,7 +209,7 @@ fn chaos_runs(common: &Common, asked: &Chaos) -> Result<u8, Error> {
     let scenario = scenario::load(&asked.scenario.scenario)?;
     let runs = match asked.arm {
         Arm::Sim => u64::from(scenario.chaos.runs),
-        Arm::Process => process::RUNS,
+        Arm::Process => processes::RUNS,
     };
     let ask = chaos::Ask {
         seed: asked.seed,
@@ -215,7 +221,7 @@ fn chaos_runs(common: &Common, asked: &Chaos) -> Result<u8, Error> {
     };
     work(common, "chaos", &scenario.name.clone(), asked.shard, |desk, done| {
         if asked.arm == Arm::Process {
-            done(process::run(desk, &scenario, ask, how)?);
+            done(processes::run(desk, &scenario, ask, how)?);
             return Ok(());
         }
         let section = chaos::run(desk, &scenario, ask)?;
