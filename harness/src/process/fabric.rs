@@ -266,7 +266,7 @@ impl Fabric {
     pub async fn has_owner(&mut self) -> Result<bool, Error> {
         for guest in self.guests.iter_mut().flatten().filter(|guest| !guest.is_stopped()) {
             let status = guest.ask("status").await?;
-            if status.split_whitespace().any(|word| word == "owner=1") {
+            if status.split_whitespace().any(|word| word == "owner=yes") {
                 return Ok(true);
             }
         }
