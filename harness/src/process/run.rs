@@ -13,7 +13,7 @@
 //! | clock skew, clock jump | the node's process is told |
 //! | power cycle | SIGKILL of the array; what was not flushed was in its memory only |
 //! | torn write | the array's process is told to kill itself in the middle of its next write of several blocks |
-//! | corruption, slow disk, failing disk | the array's process is told |
+//! | corruption, slow disk, failing disk | the array's process is told; a disk that is well takes the scenario's `service` |
 //!
 //! Whether an owner comes back in time is watched here, with the harness's clock: nodes are asked. The time that they have is
 //! the scenario's, undivided: the machine is no faster than it is.
@@ -47,8 +47,12 @@ const TORN_WITHIN: Duration = Duration::from_secs(2);
 /// How long the workload goes on once somebody owns the disk again.
 const AFTER: Duration = Duration::from_millis(300);
 
-/// What a slow disk takes longer, in multiples of what it usually takes.
+/// What a slow disk takes, in multiples of what it usually takes.
 const SLOWER: u64 = 40;
+
+/// What every second slow disk takes instead, in microseconds: retries of the path and of the drive add up, and last longer than
+/// a takeover in this hurry.
+const HANGS: u64 = 2_000_000;
 
 /// A run that has come to its end, judged.
 #[derive(Clone, Debug)]
@@ -95,6 +99,7 @@ pub async fn run(setup: Setup<'_>, header: &Header, plan: &Plan, stop: &AtomicBo
         faults: [0; 13],
         held: vec![(0, 0); usize::from(setup.scenario.cluster.nodes)],
         slow: 0,
+        hangs: false,
         failing: 0,
     };
     let owned = nemesis.go().await;
@@ -140,6 +145,8 @@ struct Nemesis<'a> {
     /// By node: faults that hold its link towards the array, and back.
     held: Vec<(u32, u32)>,
     slow: u32,
+    /// The slow disk seems never to answer.
+    hangs: bool,
     failing: u32,
 }
 
@@ -153,6 +160,7 @@ enum Due {
 impl Nemesis<'_> {
     /// The whole plan, and the time in which the fabric recovers. Whether it did.
     async fn go(&mut self) -> Result<bool, Failure> {
+        self.disk_weather().await?;
         self.follow_plan().await?;
         let owned = self.owner_comes_back().await?;
         self.wait(AFTER).await?;
@@ -270,6 +278,7 @@ impl Nemesis<'_> {
             }
             Fault::DiskSlow => {
                 self.slow += 1;
+                self.hangs = self.dice.permille(500);
                 self.disk_weather().await?;
             }
             Fault::DiskError => {
@@ -334,17 +343,17 @@ impl Nemesis<'_> {
 
     async fn power_on(&mut self) -> Result<(), Failure> {
         self.fabric.start_array().await?;
-        if self.slow + self.failing > 0 {
-            self.disk_weather().await?;
-        }
-        Ok(())
+        self.disk_weather().await
     }
 
     async fn disk_weather(&mut self) -> Result<(), Failure> {
-        let slow = match self.slow {
-            0 => "disk slow off".to_owned(),
-            _ => format!("disk slow {}", self.setup.scenario.array.service.0 * SLOWER),
+        let usual = self.setup.scenario.array.service.0;
+        let takes = match (self.slow, self.hangs) {
+            (0, _) => usual,
+            (_, false) => usual * SLOWER,
+            (_, true) => HANGS,
         };
+        let slow = format!("disk slow {takes}");
         let fail = if self.failing > 0 { "disk fail on" } else { "disk fail off" };
         self.array_does(&slow).await?;
         self.array_does(fail).await
