@@ -5,7 +5,7 @@ use super::{desk, explain, fabric, process, ui};
 use clap::CommandFactory;
 use redline_harness::case::Case;
 use redline_harness::chaos::Run;
-use redline_harness::check::{Engine, Limits, Until, Walks, available_bytes};
+use redline_harness::check::{Engine, Limits, Place, Until, Walks, available_bytes};
 use redline_harness::jobs::{self, Desk, Error, chaos, check, hazards, processes, simulate};
 use redline_harness::process::logs;
 use redline_harness::record::{Record, Section, Shard, Table, merge};
