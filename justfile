@@ -25,6 +25,10 @@ lint:
 ci:
     .ci/run
 
+# Hours of chaos on both arms with seeds of their own, and the findings that are kept; SIM=10m PROCESS=10m just nightly is a short one.
+nightly:
+    .ci/nightly
+
 # Speed of the simulator, of recording and of judging, on one core.
 bench:
     cargo bench -p redline-harness --bench rates

@@ -7,6 +7,7 @@ pub mod check;
 pub mod conform;
 pub mod jobs;
 pub mod lockstep;
+pub mod process;
 pub mod record;
 pub mod replay;
 pub mod report;

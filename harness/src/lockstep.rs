@@ -488,6 +488,7 @@ impl Search {
                 wanted: "the model's candidate states stay few".to_owned(),
                 instead: format!("there are {states}"),
             }),
+            WorldsMoved::Unlogged => unreachable!("the log of a simulated world is whole"),
         }
     }
 

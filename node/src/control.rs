@@ -69,11 +69,15 @@ pub fn parse(line: &str) -> Result<Order, String> {
             let micros = u64::try_from(number(micros)?).map_err(|_| "a delay is not negative".to_owned())?;
             Ok(Order::Disk(Fault::Slow(Some(Duration::from_micros(micros)))))
         }
+        ["disk", "corrupt", block] => {
+            let block = u64::try_from(number(block)?).map_err(|_| "a block's number is not negative")?;
+            Ok(Order::Disk(Fault::Corrupt(block)))
+        }
         ["disk", "tear"] => Ok(Order::Disk(Fault::Tear)),
         ["status"] => Ok(Order::Status),
         ["stop"] => Ok(Order::Stop),
         _ => Err("expected array ADDRESS, peer NODE ADDRESS, clock jump MICROSECONDS, clock skew PERMILLE, \
-                  disk fail|fill on|off, disk slow MICROSECONDS|off, disk tear, status or stop"
+                  disk fail|fill on|off, disk slow MICROSECONDS|off, disk corrupt BLOCK, disk tear, status or stop"
             .to_owned()),
     }
 }
@@ -154,6 +158,7 @@ mod tests {
         assert_eq!(parse("clock jump -5"), Ok(Order::Jump(-5)));
         assert_eq!(parse("disk slow 1500"), Ok(Order::Disk(Fault::Slow(Some(Duration::from_micros(1500))))));
         assert_eq!(parse("disk fill on"), Ok(Order::Disk(Fault::Fill(true))));
+        assert_eq!(parse("disk corrupt 7"), Ok(Order::Disk(Fault::Corrupt(7))));
         for bad in [
             "",
             "array",
@@ -162,6 +167,7 @@ mod tests {
             "disk",
             "disk fail maybe",
             "disk slow -1",
+            "disk corrupt -1",
             "stop now",
         ] {
             assert!(parse(bad).is_err(), "{bad}");

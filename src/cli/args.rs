@@ -98,13 +98,15 @@ pub enum Command {
     /// Explores the model exhaustively
     #[command(before_help = "Example: redline check --relax preempt-abort")]
     Check(Check),
-    /// Makes simulated runs under faults and judges each
-    #[command(before_help = "Example: redline chaos --runs 500 --quirk abort-ignored")]
+    /// Makes runs under faults, simulated or on processes, and judges each
+    #[command(
+        before_help = "Examples: redline chaos --runs 500 --quirk abort-ignored; redline chaos --arm process --for 10m"
+    )]
     Chaos(Chaos),
-    /// Judges a recorded trace against the model
+    /// Judges a recorded trace, or the logs of processes, against the model
     #[command(before_help = "Example: redline conform run.ndjson")]
     Conform {
-        /// The trace: *.ndjson or *.ndjson.zst
+        /// The trace: *.ndjson or *.ndjson.zst; or the folder of a run on processes
         trace: PathBuf,
         /// Once nothing disturbs the fabric, an owner must exist within this many seconds [default: not judged]
         #[arg(long, value_name = "SECONDS")]
@@ -267,7 +269,7 @@ pub struct Chaos {
     /// Where the fabric runs
     #[arg(long, value_enum, default_value_t = Arm::Sim)]
     pub arm: Arm,
-    /// How many runs [default: the scenario's]
+    /// How many runs [default: the scenario's in the simulator, 20 on processes]
     #[arg(long, value_name = "N", conflicts_with = "for_time")]
     pub runs: Option<u64>,
     /// Goes on with new seeds for this long, as in 90s, 10m or 8h
@@ -414,6 +416,8 @@ pub enum Foreign {
 pub enum Arm {
     /// In the deterministic simulator
     Sim,
+    /// As real processes on loopback, under real faults
+    Process,
 }
 
 #[derive(ValueEnum, Clone, Copy, PartialEq, Eq, Debug)]

@@ -1,12 +1,13 @@
 //! Does what was asked.
 
-use super::args::{self, Args, Chaos, Check, Command, Common, Foreign};
+use super::args::{self, Args, Arm, Chaos, Check, Command, Common, Foreign};
 use super::{desk, explain, fabric, process, ui};
 use clap::CommandFactory;
 use redline_harness::case::Case;
 use redline_harness::chaos::Run;
 use redline_harness::check::{Engine, Limits, Place, Until, Walks, available_bytes};
-use redline_harness::jobs::{self, Desk, Error, chaos, check, hazards, simulate};
+use redline_harness::jobs::{self, Desk, Error, chaos, check, hazards, processes, simulate};
+use redline_harness::process::logs;
 use redline_harness::record::{Record, Section, Shard, Table, merge};
 use redline_harness::report::of_table;
 use redline_harness::scenario::{self, EMBEDDED, Scenario};
@@ -43,7 +44,11 @@ fn dispatch(args: &Args) -> Result<u8, Error> {
         Command::Conform { trace, owner_within } => {
             let within = owner_within.map(|seconds| Micros(seconds.saturating_mul(1_000_000)));
             work(common, "conform", "", None, |desk, done| {
-                done(jobs::conform::run(desk, trace, within)?);
+                done(if logs::are_in(trace) {
+                    processes::conform(desk, trace)?
+                } else {
+                    jobs::conform::run(desk, trace, within)?
+                });
                 Ok(())
             })
         }
@@ -188,23 +193,37 @@ fn check_model(common: &Common, asked: &Check) -> Result<u8, Error> {
 }
 
 fn chaos_runs(common: &Common, asked: &Chaos) -> Result<u8, Error> {
+    let program = std::env::current_exe()
+        .map_err(|source| Error::Io { file: "the program's own executable".to_owned(), source })?;
+    let how = processes::How { program: &program, keep_all: asked.record };
     if let Some(file) = &asked.case {
         let case = Case::load(file)?;
         return work(common, "chaos", &case.scenario.name.clone(), None, |desk, done| {
-            done(chaos::again(desk, &case)?);
+            done(match asked.arm {
+                Arm::Sim => chaos::again(desk, &case)?,
+                Arm::Process => processes::again(desk, &case, how)?,
+            });
             Ok(())
         });
     }
     let scenario = scenario::load(&asked.scenario.scenario)?;
+    let runs = match asked.arm {
+        Arm::Sim => u64::from(scenario.chaos.runs),
+        Arm::Process => processes::RUNS,
+    };
     let ask = chaos::Ask {
         seed: asked.seed,
-        runs: asked.runs.unwrap_or(u64::from(scenario.chaos.runs)),
+        runs: asked.runs.unwrap_or(runs),
         lasts: asked.for_time,
         shard: asked.shard,
         quirks: quirks(&asked.quirk),
         initiators: asked.initiators.into(),
     };
     work(common, "chaos", &scenario.name.clone(), asked.shard, |desk, done| {
+        if asked.arm == Arm::Process {
+            done(processes::run(desk, &scenario, ask, how)?);
+            return Ok(());
+        }
         let section = chaos::run(desk, &scenario, ask)?;
         if asked.record {
             record_all(desk.out, &scenario, ask)?;

@@ -143,7 +143,7 @@ impl LunPart {
         true
     }
 
-    fn take(&self, state: &mut LunState, nexus: Nexus, reaction: &Reaction) {
+    pub(super) fn take(&self, state: &mut LunState, nexus: Nexus, reaction: &Reaction) {
         state.unit.dispatch(self.rules, nexus, reaction, &mut state.due);
     }
 

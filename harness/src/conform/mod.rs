@@ -12,6 +12,7 @@
 //! Deliberately absent: any knowledge of quirks. A trace is judged against the design that its header names,
 //! and the header's list of planted bugs is not looked at.
 
+mod apart;
 mod coverage;
 mod linear;
 mod lun;
@@ -134,6 +135,11 @@ pub enum Inconclusive {
         /// The limit.
         states_max: usize,
     },
+    /// Of logs that stand apart: this event rests on a step that a killed process took and did not log.
+    CutLog {
+        /// Number of the event.
+        seq: u64,
+    },
 }
 
 impl fmt::Display for Inconclusive {
@@ -142,6 +148,9 @@ impl fmt::Display for Inconclusive {
             Inconclusive::NoFooter { events } => write!(f, "the trace is cut after {events} events"),
             Inconclusive::TooManyStates { seq, states, states_max } => {
                 write!(f, "{states} candidate states at event {seq}, the limit is {states_max}")
+            }
+            Inconclusive::CutLog { seq } => {
+                write!(f, "event {seq} rests on a step that is missing from the log of a killed process")
             }
         }
     }
@@ -201,6 +210,21 @@ pub struct Judgement {
 }
 
 impl Judgement {
+    /// Somebody with a clock has watched whether an owner comes back once nothing disturbs the fabric any more. `missed`: none
+    /// did within this time.
+    pub(crate) fn owner_was_watched(&mut self, missed: Option<Micros>) {
+        const PROGRESS: &str = "fabric/progress";
+        if let Some(witness) = self.witnesses.iter_mut().find(|one| one.property == PROGRESS) {
+            witness.fired += 1;
+        }
+        if let Some(within) = missed {
+            let at = Micros(self.statistics.events);
+            let sentence = format!("no node owned the disk {} s after the last fault", within.0 / 1_000_000);
+            self.violations.push(monitor::Violation { property: PROGRESS, seq: at.0, at, sentence });
+            self.kinds.push("end of the trace");
+        }
+    }
+
     /// What makes this failure the same as another; `None` if nothing failed. A broken property says more than a
     /// divergence, which often comes before it and has many forms.
     pub fn fingerprint(&self) -> Option<Fingerprint> {
@@ -238,7 +262,7 @@ pub struct Judge {
 /// Why the model judges no further events.
 enum Ended {
     Diverged(Box<Divergence>),
-    TooMany { seq: u64, states: usize },
+    Without(Inconclusive),
 }
 
 impl Judge {
@@ -263,17 +287,18 @@ impl Judge {
 
     /// Judges the next event. Numbers and times must not decrease.
     pub fn see(&mut self, seq: u64, at: Micros, event: &Event) -> Step {
+        self.watch(seq, at, event);
+        self.follow_by(seq, at, event, |world| world.see(event))
+    }
+
+    /// Shows the event to the monitors only.
+    pub(crate) fn watch(&mut self, seq: u64, at: Micros, event: &Event) {
         self.seen += 1;
         self.last = at;
         self.cover(event);
         self.panel.see(seq, at, event);
         while self.kinds.len() < self.panel.violations().len() {
             self.kinds.push(words::kind(event));
-        }
-        match self.ended {
-            None => self.follow(seq, at, event),
-            Some(Ended::Diverged(_)) => Step::Diverged,
-            Some(Ended::TooMany { .. }) => Step::TooMany,
         }
     }
 
@@ -286,7 +311,7 @@ impl Judge {
     pub fn divergence(&self) -> Option<&Divergence> {
         match &self.ended {
             Some(Ended::Diverged(divergence)) => Some(divergence),
-            Some(Ended::TooMany { .. }) | None => None,
+            Some(Ended::Without(_)) | None => None,
         }
     }
 
@@ -303,10 +328,7 @@ impl Judge {
         }
         let verdict = match self.ended {
             Some(Ended::Diverged(divergence)) => Verdict::Diverged(divergence),
-            Some(Ended::TooMany { seq, states }) => {
-                let states_max = self.world.states_max();
-                Verdict::Inconclusive(Inconclusive::TooManyStates { seq, states, states_max })
-            }
+            Some(Ended::Without(why)) => Verdict::Inconclusive(why),
             None if complete => Verdict::Conforms,
             None => Verdict::Inconclusive(Inconclusive::NoFooter { events: self.seen }),
         };
@@ -322,8 +344,20 @@ impl Judge {
         })
     }
 
-    fn follow(&mut self, seq: u64, at: Micros, event: &Event) -> Step {
-        match self.world.see(event) {
+    /// Moves the model on by an event in this way.
+    pub(crate) fn follow_by(
+        &mut self,
+        seq: u64,
+        at: Micros,
+        event: &Event,
+        step: impl FnOnce(&mut World) -> world::Moved,
+    ) -> Step {
+        match self.ended {
+            None => {}
+            Some(Ended::Diverged(_)) => return Step::Diverged,
+            Some(Ended::Without(_)) => return Step::TooMany,
+        }
+        match step(&mut self.world) {
             world::Moved::Follows { worlds } => {
                 self.statistics.events += 1;
                 self.statistics.worlds_sum += worlds;
@@ -335,10 +369,35 @@ impl Judge {
                 Step::Diverged
             }
             world::Moved::TooMany { states } => {
-                self.ended = Some(Ended::TooMany { seq, states });
+                let states_max = self.world.states_max();
+                self.give_up(Inconclusive::TooManyStates { seq, states, states_max });
+                Step::TooMany
+            }
+            world::Moved::Unlogged => {
+                self.give_up(Inconclusive::CutLog { seq });
                 Step::TooMany
             }
         }
+    }
+
+    /// The model stops judging without a verdict, unless it has one.
+    pub(crate) fn give_up(&mut self, why: Inconclusive) {
+        self.ended.get_or_insert(Ended::Without(why));
+    }
+
+    /// The event cannot have happened here for another reason than a rule of the model.
+    pub(crate) fn refuse(&mut self, seq: u64, at: Micros, event: &Event, part: &str) {
+        let divergence = Divergence {
+            seq,
+            at,
+            kind: words::kind(event),
+            part: part.to_owned(),
+            refused: words::sentence(event),
+            alternatives: Vec::new(),
+            before: Vec::new(),
+            states: 0,
+        };
+        self.ended.get_or_insert(Ended::Diverged(Box::new(divergence)));
     }
 
     fn cover(&mut self, event: &Event) {

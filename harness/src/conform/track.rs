@@ -73,6 +73,12 @@ impl<S: Clone + Ord> Track<S> {
         self.states.dedup();
     }
 
+    /// Replaces the set.
+    pub fn replace(&mut self, states: Vec<S>) {
+        self.states = states;
+        self.settle_again();
+    }
+
     /// Moves the set on by an event. `silent_steps` says whether the trace hides some.
     pub fn see<P: Part<State = S>>(&mut self, part: &P, event: &P::Event, silent_steps: bool) -> Moved {
         if let [state] = &mut self.states[..] {

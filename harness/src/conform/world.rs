@@ -5,7 +5,7 @@ use super::node::{self, NodePart, NodeState};
 use super::track::{Moved as Tracked, Track};
 use super::{ALTERNATIVES_MAX, Divergence, Error, STATES_SHOWN_MAX, words};
 use redline_model::NEXUSES;
-use redline_model::lun::Rules;
+use redline_model::lun::{Lun, Rules};
 use redline_model::node::Own;
 use redline_traces::{Header, Initiators, Visibility};
 use redline_vocab::{Event, Generation, Guard, Key, Micros, Nexus, NodeId, Tag};
@@ -25,6 +25,8 @@ pub(crate) enum Moved {
         /// How many.
         states: usize,
     },
+    /// Of logs that stand apart: only steps that a killed process did not log explain it.
+    Unlogged,
 }
 
 /// Which part.
@@ -42,9 +44,13 @@ pub(crate) struct World {
     states_max: usize,
     /// The trace hides what happens inside the target.
     hides: bool,
-    part: LunPart,
-    lun: Track<LunState>,
-    nodes: Vec<(NodePart, Track<NodeState>)>,
+    pub(super) part: LunPart,
+    pub(super) lun: Track<LunState>,
+    pub(super) nodes: Vec<(NodePart, Track<NodeState>)>,
+    /// Only for logs that stand apart: the unit before the command that it took last.
+    pub(super) before: Vec<Lun>,
+    /// Only for logs that stand apart: where a killed array may have been.
+    pub(super) unlogged: Vec<LunState>,
 }
 
 impl World {
@@ -80,7 +86,15 @@ impl World {
                 (part, Track::new(initial, states_max))
             })
             .collect();
-        Ok(World { states_max, hides, lun: Track::new(initial, states_max), part, nodes })
+        Ok(World {
+            states_max,
+            hides,
+            lun: Track::new(initial, states_max),
+            part,
+            nodes,
+            before: Vec::new(),
+            unlogged: Vec::new(),
+        })
     }
 
     /// Calls `f` for every tag that some candidate state remembers.

@@ -146,7 +146,7 @@ pub fn initiators_word(initiators: Initiators) -> &'static str {
     }
 }
 
-fn describe(scenario: &Scenario, what: &str, ask: Ask, seed: u64, summary: &Summary) -> Section {
+pub(super) fn describe(scenario: &Scenario, what: &str, ask: Ask, seed: u64, summary: &Summary) -> Section {
     let mut section = Section::new(what);
     section.figure("runs judged to their end", summary.runs - summary.inconclusive);
     section.figure("seeds", format!("{seed} and the {} after it", summary.runs.saturating_sub(1)));

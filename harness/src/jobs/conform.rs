@@ -58,7 +58,7 @@ pub fn run(desk: &Desk<'_>, path: &Path, owner_within: Option<Micros>) -> Result
     Ok(section)
 }
 
-fn decide(section: &mut Section, judgement: &Judgement) {
+pub(super) fn decide(section: &mut Section, judgement: &Judgement) {
     let broken = !judgement.violations.is_empty();
     let verdict = match &judgement.verdict {
         Verdict::Conforms => Outcome::Holds,

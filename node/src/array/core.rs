@@ -236,8 +236,11 @@ impl Core {
             match effect {
                 array::Effect::Disk { id, operation } => self.begin(id, operation),
                 array::Effect::Store(state) => {
-                    if let Err(error) = self.disk.store(state.as_deref()) {
-                        self.failure = Some(error.into());
+                    // The trace knows of a table before stable storage does.
+                    let flushed = self.log.flush().map_err(Error::from);
+                    let stored = || self.disk.store(state.as_deref()).map_err(Error::from);
+                    if let Err(error) = flushed.and_then(|()| stored()) {
+                        self.failure = Some(error);
                         break;
                     }
                 }

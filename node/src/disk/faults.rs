@@ -3,6 +3,8 @@
 //! A fault changes what happens to operations that begin while it is there. The file with what APTPL keeps is spared: an array sets room for
 //! it aside, and a table that cannot be stored ends the process ([`super::Disk::store`]), which is another fault.
 
+use super::unsynced::sectors;
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 /// A fault begins or ends.
@@ -14,17 +16,21 @@ pub enum Fault {
     Fill(bool),
     /// How much longer each operation takes.
     Slow(Option<Duration>),
+    /// This sector of the first unit is damaged: reads of it fail until it is written or deallocated.
+    Corrupt(u64),
     /// The next write of at least two sectors is cut in its middle, and the process dies: a power loss.
     Tear,
 }
 
 /// The faults that are there.
-#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+#[derive(Clone, PartialEq, Eq, Default, Debug)]
 pub struct Faults {
     pub(super) fails: bool,
     pub(super) full: bool,
     pub(super) tears: bool,
     pub(super) slow: Option<Duration>,
+    /// Damaged sectors of the first unit.
+    damaged: BTreeSet<u64>,
 }
 
 impl Faults {
@@ -33,7 +39,25 @@ impl Faults {
             Fault::Fail(on) => self.fails = on,
             Fault::Fill(on) => self.full = on,
             Fault::Slow(by) => self.slow = by,
+            Fault::Corrupt(sector) => {
+                self.damaged.insert(sector);
+            }
             Fault::Tear => self.tears = true,
+        }
+    }
+}
+
+impl Faults {
+    /// Whether a read of these bytes meets damage.
+    pub(super) fn damages(&self, unit: u16, offset: u64, bytes: u64) -> bool {
+        unit == 0 && self.damaged.range(sectors(offset, bytes)).next().is_some()
+    }
+
+    /// What is overwritten is whole again.
+    pub(super) fn mend(&mut self, unit: u16, offset: u64, bytes: u64) {
+        if unit == 0 && !self.damaged.is_empty() {
+            let range = sectors(offset, bytes);
+            self.damaged.retain(|sector| !range.contains(sector));
         }
     }
 }

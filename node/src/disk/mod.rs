@@ -108,6 +108,11 @@ impl Disk {
 
     fn carry_out(&mut self, operation: DiskOperation) -> io::Result<Begun> {
         let outcome = match operation {
+            DiskOperation::Read { unit, offset, length }
+                if self.faults.damages(unit, offset, u64::from(length)) =>
+            {
+                return Err(io::Error::new(io::ErrorKind::InvalidData, "a damaged sector"));
+            }
             DiskOperation::Read { unit, offset, length } => {
                 DiskOutcome::Read(Bytes::from(self.unit(unit)?.read(offset, length)?))
             }
@@ -116,6 +121,7 @@ impl Disk {
             }
             DiskOperation::Unmap { unit, offset, length } => {
                 self.unit(unit)?.unmap(offset, length)?;
+                self.faults.mend(unit, offset, length);
                 DiskOutcome::Done
             }
             DiskOperation::Map { unit, offset, length } => {
@@ -140,6 +146,7 @@ impl Disk {
             self.unit(unit)?.tear(offset, data, bytes)?;
             faults::lose_power();
         }
+        self.faults.mend(unit, offset, bytes);
         let unit = self.unit(unit)?;
         unit.write(offset, data)?;
         if durable {

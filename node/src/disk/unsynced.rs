@@ -51,6 +51,7 @@ impl Sectors {
     }
 }
 
-fn sectors(offset: u64, length: u64) -> Range<u64> {
+/// The sectors that these bytes touch.
+pub(super) fn sectors(offset: u64, length: u64) -> Range<u64> {
     offset / SECTOR..(offset + length).div_ceil(SECTOR)
 }

@@ -53,12 +53,20 @@ pub struct Config {
     pub trace: Option<(PathBuf, Header)>,
 }
 
-/// Between the break of a connection and the next attempt to log in.
-const RECONNECT: Duration = Duration::from_millis(300);
-/// An initiator waits this long for the answer to a command (R13).
-const COMMAND_TIMEOUT: Duration = Duration::from_secs(10);
 /// Longest time that the loop sleeps: a stopped process must notice soon that time has passed.
 const NAP_MAX: Duration = Duration::from_millis(250);
+
+impl Config {
+    /// Between the break of a connection and the next attempt to log in: a third of a heartbeat.
+    fn reconnect(&self) -> Duration {
+        Duration::from_micros(self.guest.heartbeat.0 * 3 / 10)
+    }
+
+    /// An initiator waits this long for the answer to a command (R13): longer than a challenge and a defence take.
+    fn command_timeout(&self) -> Duration {
+        Duration::from_micros(self.guest.challenge_wait.0 + self.guest.defend.0)
+    }
+}
 
 const TIMERS: [Timer; 4] = [Timer::Defend, Timer::ChallengeWait, Timer::Silence, Timer::Heartbeat];
 
@@ -216,7 +224,7 @@ impl Node {
                 self.step(Input::Issue)?;
             }
         }
-        if self.asked.values().any(|(_, since)| now - *since >= COMMAND_TIMEOUT) {
+        if self.asked.values().any(|(_, since)| now - *since >= self.config.command_timeout()) {
             // R13
             eprintln!("redline node: {} drops its connection: a command was not answered", self.guest.node());
             self.link.drop_connection();
@@ -260,7 +268,7 @@ impl Node {
                     eprintln!("redline node: {} lost its connection: {why}", self.guest.node());
                     self.disconnected()
                 } else {
-                    self.reconnect = Some(Instant::now() + RECONNECT);
+                    self.reconnect = Some(Instant::now() + self.config.reconnect());
                     Ok(())
                 }
             }
@@ -277,7 +285,7 @@ impl Node {
     fn disconnected(&mut self) -> io::Result<()> {
         let nexus = self.nexus();
         self.asked.clear();
-        self.reconnect = Some(Instant::now() + RECONNECT);
+        self.reconnect = Some(Instant::now() + self.config.reconnect());
         self.record(&Event::ConnectionLost { nexus })?;
         self.step(Input::Disconnected)?;
         // Quirk: the next session has another ISID.
