@@ -199,8 +199,8 @@ impl Tgt {
             .and_then(|free| free.local_addr())
             .expect("a free port")
             .port();
-        // The control port is the number of a socket file, not of a TCP port.
-        let control = port.to_string();
+        // The control port is the number of a socket file, not of a TCP port; tgtd takes none above 32767.
+        let control = (port % 32_000).to_string();
         let process = Command::new("tgtd")
             .args(["-f", "-C", &control, "--iscsi", &format!("portal=127.0.0.1:{port}")])
             .stdin(Stdio::null())
