@@ -244,7 +244,6 @@ impl Array {
     }
 
     fn response(&self, unit: usize, task: Task, reply: Reply) -> Response {
-        let length = if task.collected { task.length } else { 0 };
         match reply.status {
             Status::Good => {
                 let data = match task.answer {
@@ -260,10 +259,10 @@ impl Array {
                 // Data that are too short are an overflow of what the initiator expected, whether they were taken or not.
                 let length = if sense == INFORMATION_UNIT_INVALID { task.length } else { length };
                 let sense = detail.unwrap_or(SenseData::of(sense)).encode(self.format(unit));
-                Response { status: status::CHECK_CONDITION, sense, data: Bytes::new(), length }
+                Response { status: status::CHECK_CONDITION, sense, data: Bytes::new(), length: 0 }
             }
             refused @ (Status::ReservationConflict | Status::TaskSetFull | Status::TaskAborted) => {
-                Response { status: status::code(refused), sense: Vec::new(), data: Bytes::new(), length }
+                Response { status: status::code(refused), sense: Vec::new(), data: Bytes::new(), length: 0 }
             }
         }
     }

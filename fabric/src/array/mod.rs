@@ -65,7 +65,7 @@ pub struct Response {
     /// Data for the initiator, already cut to the allocation length, not yet to the expected transfer length.
     pub data: Bytes,
     /// How many bytes the command transfers by its CDB, in either direction: the transport reports the residual against the expected length.
-    /// 0 where a command fails before it transfers anything.
+    /// 0 where a command fails.
     pub length: u64,
 }
 

@@ -37,8 +37,6 @@ pub(super) struct Task {
     pub(super) answer: Answer,
     /// More about what is wrong with it.
     pub(super) detail: Option<SenseData>,
-    /// Data-Out was collected: the residual is known also where the command fails.
-    pub(super) collected: bool,
 }
 
 /// Where a task is.

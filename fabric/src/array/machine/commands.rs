@@ -65,7 +65,7 @@ impl Array {
     }
 
     fn insert(&mut self, key: Key, unit: usize, stage: Stage, length: u64, answer: Answer) {
-        let task = Task { unit, stage, length, answer, detail: None, collected: false };
+        let task = Task { unit, stage, length, answer, detail: None };
         self.tasks.insert(key, task);
     }
 
@@ -185,7 +185,7 @@ impl Array {
         };
         let length = data.len() as u64;
         let answer = Answer::Data(data);
-        let task = Task { unit, stage: Stage::Asked, length, answer, detail, collected: false };
+        let task = Task { unit, stage: Stage::Asked, length, answer, detail };
         self.tasks.insert(key, task);
         let offer = Offer { name, medium: None, fault: detail.map(|detail| detail.sense) };
         self.ask(unit, target::Input::Offer { nexus: key.0, tag: key.1, offer }, out);
@@ -219,7 +219,7 @@ impl Array {
             Planned::Job(job) => Stage::Collecting(job),
             Planned::List(list) => Stage::CollectingList(list),
         };
-        let task = Task { unit, stage, length, answer, detail: fault, collected: false };
+        let task = Task { unit, stage, length, answer, detail: fault };
         self.tasks.insert(key, task);
         let offer = Offer { name, medium: Some(medium), fault: fault.map(|fault| fault.sense) };
         self.ask(unit, target::Input::Offer { nexus: key.0, tag: key.1, offer }, out);
@@ -233,12 +233,7 @@ impl Array {
         let bytes = if request.writes { length.min(u64::from(request.expected)) } else { 0 };
         match u32::try_from(bytes) {
             Ok(0) => self.supplied(key, Ok(Vec::new()), out),
-            Ok(bytes) => {
-                if let Some(task) = self.tasks.get_mut(&key) {
-                    task.collected = true;
-                }
-                out.push(Effect::Ask { nexus: key.0, tag: key.1, bytes });
-            }
+            Ok(bytes) => out.push(Effect::Ask { nexus: key.0, tag: key.1, bytes }),
             Err(_) => unreachable!("what a command sends is limited by `expected`, which has 32 bits"),
         }
     }
