@@ -246,20 +246,25 @@ impl Array {
     fn response(&self, unit: usize, task: Task, reply: Reply) -> Response {
         match reply.status {
             Status::Good => {
-                let data = match task.answer {
-                    Answer::Data(data) | Answer::Blocks(_, data) => data,
-                    Answer::Reservations { allocation } => self.reservations(&reply.data, allocation),
+                let (data, length) = match task.answer {
+                    // Blocks beyond what the initiator takes were not read, but the CDB asks for them.
+                    Answer::Blocks(_, data) => (data, task.length),
+                    Answer::Data(data) if data.is_empty() => (data, task.length),
+                    // The allocation length has cut it already.
+                    Answer::Data(data) => (data.clone(), data.len() as u64),
+                    Answer::Reservations { allocation } => {
+                        let data = self.reservations(&reply.data, allocation);
+                        (data.clone(), data.len() as u64)
+                    }
                 };
-                // Data-In is as long as it is: the allocation length has cut it already.
-                let length = if data.is_empty() { task.length } else { task.length.max(data.len() as u64) };
                 Response { status: status::GOOD, sense: Vec::new(), data, length }
             }
             Status::CheckCondition(sense) => {
                 let detail = task.detail.filter(|detail| detail.sense == sense);
                 // Data that are too short are an overflow of what the initiator expected, whether they were taken or not.
-                let length = if sense == INFORMATION_UNIT_INVALID { task.length } else { length };
+                let length = if sense == INFORMATION_UNIT_INVALID { task.length } else { 0 };
                 let sense = detail.unwrap_or(SenseData::of(sense)).encode(self.format(unit));
-                Response { status: status::CHECK_CONDITION, sense, data: Bytes::new(), length: 0 }
+                Response { status: status::CHECK_CONDITION, sense, data: Bytes::new(), length }
             }
             refused @ (Status::ReservationConflict | Status::TaskSetFull | Status::TaskAborted) => {
                 Response { status: status::code(refused), sense: Vec::new(), data: Bytes::new(), length: 0 }

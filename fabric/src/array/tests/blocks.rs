@@ -155,6 +155,14 @@ fn write_same_repeats_one_block() {
     assert_eq!(rig.medium(0, 5, 300), fill(3, 300));
     assert_eq!(send(&mut rig, WriteSame { no_data: true, ..fields }, &[]), good());
     assert_eq!(rig.medium(0, 5, 300), fill(0, 300));
+    // 0 blocks are all up to the end.
+    let to_the_end = WriteSame { lba: BLOCKS - 9, blocks: 0, ..fields };
+    assert_eq!(send(&mut rig, to_the_end, &fill(8, 1)), good());
+    assert_eq!(rig.medium(0, BLOCKS - 10, 10), [fill(0, 1), fill(8, 9)].concat());
+    let mut large = config();
+    large.units[0].blocks = 1 << 20;
+    let mut rig = Rig::with(large);
+    assert_eq!(send(&mut rig, WriteSame { lba: 0, blocks: 0, ..fields }, &fill(8, 1)), check(5, 0x24, 0));
 }
 
 fn lba_status(rig: &mut Rig, lba: u64) -> Vec<(u64, u32, Provisioning)> {
@@ -207,7 +215,8 @@ fn residuals_are_told_by_what_the_cdb_transfers() {
     let tag = rig.begin(A, 0, range(Verb::Write, Form::Ten, 0, 2).encode(), 0, &fill(6, 1));
     assert_eq!((rig.answer(A, tag), rig.responses[&(A, tag)].length), (good(), 1024));
     assert_eq!(rig.medium(0, 0, 2), [fill(6, 1), fill(9, 1)].concat());
-    assert_eq!(rig.send(A, range(Verb::Write, Form::Ten, 0, 1), &[1; 200]), check(5, 0x0e, 3));
+    let tag = rig.begin(A, 0, range(Verb::Write, Form::Ten, 0, 1).encode(), 0, &[1; 200]);
+    assert_eq!((rig.answer(A, tag), rig.responses[&(A, tag)].length), (check(5, 0x0e, 3), 512));
     assert_eq!(rig.medium(0, 0, 1), fill(6, 1));
 }
 
