@@ -12,7 +12,7 @@ use crate::scsi::{inquiry, pr, status};
 use crate::target::{self, Offer};
 use alloc::vec::Vec;
 use bytes::Bytes;
-use redline_vocab::{Command, Lba, Name, Sense};
+use redline_vocab::{Command, Lba, Name, Nexus, Sense, Tag};
 
 /// 05/25/00
 const NO_SUCH_UNIT: Sense = Sense { key: 0x05, asc: 0x25, ascq: 0x00 };
@@ -33,15 +33,18 @@ impl Array {
         let Some(unit) = lun.and_then(|lun| self.units.iter().position(|unit| unit.config.lun == lun)) else {
             return self.no_unit(key, &request, out);
         };
-        let waits = |(other, task): (&Key, &Task)| {
-            other.0 == key.0 && task.unit == unit && matches!(task.stage, Stage::Listing(_))
-        };
-        if self.tasks.iter().any(waits) {
+        if self.waits_for_list(key.0, unit) {
             self.insert(key, unit, Stage::Held(request), 0, nothing());
             return self.held.push(key);
         }
         self.begin(key, unit, &request, out);
         self.settle(out);
+    }
+
+    /// Whether a PERSISTENT RESERVE OUT of the nexus waits for its parameter list.
+    fn waits_for_list(&self, nexus: Nexus, unit: usize) -> bool {
+        let mut own = self.tasks.range((nexus, Tag(0))..=(nexus, Tag(u32::MAX)));
+        own.any(|(_, task)| task.unit == unit && matches!(task.stage, Stage::Listing(_)))
     }
 
     /// Whoever waited behind a PERSISTENT RESERVE OUT goes on, in order, up to the next one.
@@ -50,10 +53,7 @@ impl Array {
         while at < self.held.len() {
             let key = self.held[at];
             let unit = self.tasks[&key].unit;
-            let blocked = self.tasks.iter().any(|(other, task)| {
-                other.0 == key.0 && task.unit == unit && matches!(task.stage, Stage::Listing(_))
-            });
-            if blocked {
+            if self.waits_for_list(key.0, unit) {
                 at += 1;
                 continue;
             }
