@@ -6,7 +6,7 @@ use crate::scsi::cdb::{Access, Cdb, Form, Verb};
 use crate::scsi::report::{self, AccessState};
 use alloc::format;
 use alloc::vec::Vec;
-use redline_vocab::{Nexus, Sense, ServiceAction as Action};
+use redline_vocab::{Nexus, ServiceAction as Action};
 
 fn read() -> Cdb {
     Cdb::Range(Verb::Read, Access::new(Form::Ten, 0, 1))
@@ -112,7 +112,11 @@ fn request_sense_tells_pending_news() {
     assert_eq!(sense(&mut rig), (6, 0x29, 1));
     assert_eq!(sense(&mut rig), (0, 0, 0));
     assert_eq!(rig.ask(nexus, Cdb::TestUnitReady, 0), good());
-    assert_eq!(rig.on(nexus, 1, Cdb::TestUnitReady, 0, &[]), Answered::Check(Sense::POWER_ON));
+    assert_eq!(
+        rig.on(nexus, 1, Cdb::TestUnitReady, 0, &[]),
+        check(6, 0x29, 0),
+        "a stranger may be new to the unit"
+    );
 }
 
 /// Two logins on one nexus while the disk is busy: each is answered, and the second one has the session.
