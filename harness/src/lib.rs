@@ -8,6 +8,7 @@ pub mod conform;
 pub mod jobs;
 pub mod lockstep;
 pub mod process;
+pub mod probe;
 pub mod record;
 pub mod replay;
 pub mod report;

@@ -1,0 +1,714 @@
+//! Carries a story out on a target, under the judge's eyes.
+//!
+//! Every story begins with a clean logical unit: nobody registered, nothing reserved, everybody logged in with nothing left to hear. So a story
+//! means the same whatever was done before it, which is what shrinking rests on.
+
+use super::finding::{Aspect, Danger, Mismatch, Signature};
+use super::flight::{Preemption, Write};
+use super::judge::{Judge, attention_in};
+use super::medium::{Fate, Medium, landed_late};
+use super::observed::Seen;
+use super::situation;
+use super::story::{Ending, Flight, How, Order, Rk, Sark, Seat, Step, command_words, status_words};
+use super::way::{DataOut, Patience, Trouble, Way};
+use redline_model::set::Set;
+use redline_vocab::{
+    Block, Command, Data, Epoch, Extent, Key, Lba, Name, Nexus, NodeId, PrIn, PrOut, Record, Reply,
+    Sense, Serial, ServiceAction, Status,
+};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Blocks of the scratch range.
+pub const SCRATCH_BLOCKS: u16 = 8;
+
+/// Seats that can get a second ISID each, beside the onlooker and a nexus for keys that are nobody's.
+pub const SEATS_WITH_TWO_MAX: u8 = 3;
+
+/// Seats at most.
+pub const SEATS_MAX: u8 = 6;
+
+/// Unit attentions that one nexus may report in a row.
+const ATTENTIONS_MAX: usize = 16;
+
+/// Key of the shared kind.
+const SHARED: Key = Key(0x5ed);
+
+/// A key under which nobody is ever registered.
+const NOBODY: Key = Key(0xdead);
+
+/// Which nexus plays what.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Cast {
+    /// How many seats, 2 to [`SEATS_MAX`].
+    pub seats: u8,
+}
+
+impl Cast {
+    /// The seat's nexus with its first or second ISID.
+    pub fn nexus(self, seat: Seat, second: bool) -> Nexus {
+        Nexus(if second { seat.0 + self.seats } else { seat.0 })
+    }
+
+    /// Whether seats can get a second ISID.
+    pub fn has_second(self) -> bool {
+        self.seats <= SEATS_WITH_TWO_MAX
+    }
+
+    /// The nexus that only looks on.
+    pub fn onlooker(self) -> Nexus {
+        Nexus(if self.has_second() { 2 * self.seats } else { self.seats })
+    }
+
+    /// The seats.
+    pub fn seats(self) -> impl Iterator<Item = Seat> {
+        (0..self.seats).map(Seat)
+    }
+}
+
+/// How a performance ended.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum End {
+    /// Every step was carried out.
+    Whole,
+    /// The target left the standard in a way that is not tolerated.
+    Diverged,
+    /// After a tolerated divergence nobody can say any more what the state is.
+    Unclear,
+    /// It could not be carried out.
+    Broken(Trouble),
+}
+
+/// What a performance gave.
+#[derive(Clone, Debug)]
+pub struct Played {
+    /// Divergences, in order, tolerated ones included.
+    pub wrong: Vec<Mismatch>,
+    /// How it ended.
+    pub end: End,
+    /// What was sent and what came, a line each.
+    pub log: Vec<String>,
+    /// What was noted.
+    pub notes: BTreeSet<String>,
+}
+
+/// Divergences that do not end a story.
+pub type Tolerated = BTreeSet<Signature>;
+
+/// The stage.
+pub struct Player<'a> {
+    way: &'a mut dyn Way,
+    cast: Cast,
+    scratch: Lba,
+    blocks: u64,
+    medium: Medium,
+    serial: u32,
+    /// Nexuses with a session.
+    sessions: BTreeSet<Nexus>,
+    /// Seats that play under their second ISID.
+    second: BTreeSet<Seat>,
+    /// The target has READ FULL STATUS.
+    full_status: bool,
+    judge: Judge,
+    log: Vec<String>,
+    /// Commands sent so far.
+    pub commands: u64,
+    /// Commands by their name: how often, and how often with GOOD.
+    pub met: BTreeMap<&'static str, (u64, u64)>,
+}
+
+type Wrong = Vec<Mismatch>;
+
+impl<'a> Player<'a> {
+    /// A stage on this way to a unit of `blocks` blocks; writes go to the blocks from `scratch` on.
+    pub fn new(way: &'a mut dyn Way, cast: Cast, blocks: u64, scratch: Lba) -> Player<'a> {
+        assert!((2..=SEATS_MAX).contains(&cast.seats), "{} seats", cast.seats);
+        let judge = Judge::new(blocks, redline_vocab::Generation(0), Set::EMPTY);
+        Player {
+            way,
+            cast,
+            scratch,
+            blocks,
+            medium: Medium::default(),
+            serial: 0,
+            sessions: BTreeSet::new(),
+            second: BTreeSet::new(),
+            full_status: true,
+            judge,
+            log: Vec::new(),
+            commands: 0,
+            met: BTreeMap::new(),
+        }
+    }
+
+    /// The way.
+    pub fn way(&mut self) -> &mut dyn Way {
+        self.way
+    }
+
+    /// Who plays.
+    pub fn cast(&self) -> Cast {
+        self.cast
+    }
+
+    /// Carries the story out from a clean unit, up to the first divergence that is not tolerated.
+    pub fn play(&mut self, steps: &[Step], tolerated: &Tolerated) -> Played {
+        let mut wrong = Vec::new();
+        self.log.clear();
+        let end = match self.clean() {
+            Err(trouble) => End::Broken(trouble),
+            Ok(()) => self.perform(steps, tolerated, &mut wrong),
+        };
+        let notes = std::mem::take(&mut self.judge.notes);
+        Played { wrong, end, log: std::mem::take(&mut self.log), notes }
+    }
+
+    fn perform(&mut self, steps: &[Step], tolerated: &Tolerated, wrong: &mut Wrong) -> End {
+        for step in steps {
+            let found = match self.step(*step) {
+                Ok(found) => found,
+                Err(trouble) => {
+                    self.log.push(format!("{}: {trouble}", step.words()));
+                    return self.broken(*step, trouble, tolerated, wrong);
+                }
+            };
+            let ends = found.iter().any(|one| !tolerated.contains(&one.signature));
+            wrong.extend(found);
+            if ends {
+                return End::Diverged;
+            }
+            if !self.judge.follows() {
+                return End::Unclear;
+            }
+        }
+        End::Whole
+    }
+
+    /// The target gave no legal answer: that is a divergence, and the end of the story. Every session is made anew.
+    fn broken(&mut self, step: Step, trouble: Trouble, tolerated: &Tolerated, wrong: &mut Wrong) -> End {
+        let got = match &trouble {
+            Trouble::Unable(_) => return End::Broken(trouble),
+            Trouble::Lost(_) => "the connection ends".to_owned(),
+            Trouble::LoginRefused(_) => "login is refused".to_owned(),
+            Trouble::Odd(what) => what.clone(),
+            Trouble::Silent => "nothing".to_owned(),
+        };
+        for nexus in std::mem::take(&mut self.sessions) {
+            self.way.cut(nexus);
+        }
+        let situation = match step {
+            Step::PrOut(seat, order) => {
+                let command = Command::PrOut(self.resolved(seat, &order));
+                situation::of(self.judge.lun(), self.nexus(seat), &command)
+            }
+            other => other.words(),
+        };
+        let signature = Signature { situation, aspect: Aspect::Silence, expected: "an answer".to_owned(), got };
+        let known = tolerated.contains(&signature);
+        let clause = "SAM-5 5.1: every command is answered, unless it is aborted";
+        wrong.push(Mismatch { signature, danger: Danger::Loses, clause });
+        if known { End::Unclear } else { End::Diverged }
+    }
+
+    fn nexus(&self, seat: Seat) -> Nexus {
+        self.cast.nexus(seat, self.second.contains(&seat))
+    }
+
+    fn extent(&self) -> Extent {
+        Extent { lba: self.scratch, blocks: SCRATCH_BLOCKS }
+    }
+
+    fn step(&mut self, step: Step) -> Result<Wrong, Trouble> {
+        match step {
+            Step::PrOut(seat, order) => {
+                let command = Command::PrOut(self.resolved(seat, &order));
+                let (_, mut wrong) = self.ask(self.nexus(seat), command)?;
+                wrong.extend(self.observe()?);
+                Ok(wrong)
+            }
+            Step::PrIn(seat, what) => Ok(self.ask(self.nexus(seat), Command::PrIn(what))?.1),
+            Step::Read(seat) => Ok(self.ask(self.nexus(seat), Command::Read(self.extent()))?.1),
+            Step::Write(seat) => {
+                let command = self.write(seat, u64::from(seat.0));
+                Ok(self.ask(self.nexus(seat), command)?.1)
+            }
+            Step::Flush(seat) => Ok(self.ask(self.nexus(seat), Command::SynchronizeCache)?.1),
+            Step::Other(seat, name) => Ok(self.ask(self.nexus(seat), Command::Other(name))?.1),
+            Step::Reconnect(seat, how) => {
+                let mut wrong = self.reconnect(seat, how)?;
+                wrong.extend(self.observe()?);
+                Ok(wrong)
+            }
+            Step::Flight(flight) => self.fly(flight),
+            Step::PowerCycle => self.power_cycle(),
+        }
+    }
+
+    /// The order with keys as numbers.
+    fn resolved(&self, seat: Seat, order: &Order) -> PrOut {
+        let table = &self.judge.lun().table;
+        let registered = |seat: Seat| table.key(self.nexus(seat));
+        let first = |seat: Seat| Key(0xa1 + 0x10 * u64::from(seat.0));
+        PrOut {
+            key: match order.key {
+                Rk::Right => registered(seat),
+                Rk::Wrong => NOBODY,
+                Rk::Zero => Key(0),
+            },
+            service_key: match order.service_key {
+                Sark::Zero => Key(0),
+                Sark::First => first(seat),
+                Sark::Second => Key(first(seat).0 + 1),
+                Sark::Shared => SHARED,
+                Sark::Own => registered(seat),
+                Sark::Of(other) => registered(other),
+                Sark::Nobody => NOBODY,
+            },
+            kind: order.kind,
+            scope: order.scope,
+            aptpl: order.aptpl,
+            unreg: order.unreg,
+            destination: order.to.map(|to| self.nexus(to)),
+            ..PrOut::new(order.action)
+        }
+    }
+
+    fn write(&mut self, seat: Seat, block: u64) -> Command {
+        self.serial += 1;
+        let record = Record { writer: NodeId(seat.0), epoch: Epoch(0), serial: Serial(self.serial) };
+        let lba = Lba(self.scratch.0 + block % u64::from(SCRATCH_BLOCKS));
+        Command::Write { extent: Extent { lba, blocks: 1 }, record }
+    }
+
+    /// Sends a command and waits for its answer.
+    fn exchange(&mut self, nexus: Nexus, command: &Command) -> Result<Reply, Trouble> {
+        self.commands += 1;
+        let tag = self.way.send(nexus, command, DataOut::AtOnce)?;
+        let reply = self.way.receive(nexus, tag, Patience::Long)?.ok_or(Trouble::Silent)?;
+        let count = self.met.entry(command.name().text()).or_default();
+        count.0 += 1;
+        count.1 += u64::from(reply.status == Status::Good);
+        Ok(reply)
+    }
+
+    /// Sends a command, waits for its answer, and has it judged.
+    fn ask(&mut self, nexus: Nexus, command: Command) -> Result<(Reply, Wrong), Trouble> {
+        let reply = self.exchange(nexus, &command)?;
+        self.tell(nexus, &command, &reply);
+        let mut wrong: Wrong = self.judge.step(nexus, &command, &reply).into_iter().collect();
+        match (&command, &reply.data) {
+            (Command::Write { extent, record }, _) => {
+                let fate = if reply.status == Status::Good { Fate::Written } else { Fate::Refused };
+                self.medium.wrote(*extent, *record, fate);
+            }
+            (Command::Read(extent), Data::Blocks(found)) => wrong.extend(self.medium.read(*extent, found)),
+            _ => {}
+        }
+        Ok((reply, wrong))
+    }
+
+    fn name(&self, nexus: Nexus) -> String {
+        if nexus == self.cast.onlooker() {
+            return "onlooker".to_owned();
+        }
+        let seat = Seat(nexus.0 % self.cast.seats);
+        let again = if nexus.0 >= self.cast.seats { " (second ISID)" } else { "" };
+        format!("{seat}{again}")
+    }
+
+    fn tell(&mut self, nexus: Nexus, command: &Command, reply: &Reply) {
+        let data = data_words(&reply.data);
+        let line = format!(
+            "{}: {} -> {}{data}",
+            self.name(nexus),
+            command_words(command),
+            status_words(reply.status)
+        );
+        self.log.push(line);
+    }
+
+    /// What the onlooker sees, judged.
+    fn observe(&mut self) -> Result<Wrong, Trouble> {
+        let onlooker = self.cast.onlooker();
+        let mut wrong = Vec::new();
+        let mut seen =
+            Seen { generation: self.judge.lun().generation, keys: Vec::new(), held: None, full: None };
+        for what in [PrIn::ReadKeys, PrIn::ReadReservation, PrIn::ReadFullStatus] {
+            if what == PrIn::ReadFullStatus && !self.full_status {
+                continue;
+            }
+            let command = Command::PrIn(what);
+            let mut reply = self.exchange(onlooker, &command)?;
+            // News that concerns everybody reaches the onlooker too; anything else it must not hear.
+            for _ in 0..ATTENTIONS_MAX {
+                if attention_in(reply.status).is_none() {
+                    break;
+                }
+                self.tell(onlooker, &command, &reply);
+                wrong.extend(self.judge.step(onlooker, &command, &reply));
+                reply = self.exchange(onlooker, &command)?;
+            }
+            match reply.data {
+                Data::Keys { generation, keys } => (seen.generation, seen.keys) = (generation, keys),
+                Data::Reservation { held, .. } => seen.held = held,
+                Data::FullStatus { entries, .. } => seen.full = Some(entries),
+                _ => {
+                    self.tell(onlooker, &command, &reply);
+                    wrong.extend(self.judge.step(onlooker, &command, &reply));
+                    self.full_status &= what != PrIn::ReadFullStatus;
+                }
+            }
+        }
+        let found = self.judge.see(&seen);
+        if !found.is_empty() {
+            self.log.push(seen_words(&seen));
+        }
+        wrong.extend(found);
+        Ok(wrong)
+    }
+
+    /// TEST UNIT READY until nothing is pending, judged: what initiators do after a login.
+    fn drain(&mut self, nexus: Nexus) -> Result<Wrong, Trouble> {
+        let mut wrong = Vec::new();
+        for _ in 0..ATTENTIONS_MAX {
+            let (reply, found) = self.ask(nexus, Command::Other(Name::TestUnitReady))?;
+            wrong.extend(found);
+            if attention_in(reply.status).is_none() {
+                break;
+            }
+        }
+        Ok(wrong)
+    }
+
+    fn leave(&mut self, nexus: Nexus, how: How) -> Result<(), Trouble> {
+        match how {
+            How::Drop | How::DropNewIsid => self.way.cut(nexus),
+            How::Logout | How::LogoutNewIsid => self.way.logout(nexus)?,
+            How::Reinstate => return Ok(()),
+        }
+        self.sessions.remove(&nexus);
+        Ok(())
+    }
+
+    /// The seat's session ends and another one begins.
+    fn relogin(&mut self, seat: Seat, how: How) -> Result<Nexus, Trouble> {
+        let old = self.nexus(seat);
+        self.leave(old, how)?;
+        if how.changes_nexus() && self.cast.has_second() {
+            if !self.second.remove(&seat) {
+                self.second.insert(seat);
+            }
+            self.judge.logged_out(old);
+        }
+        let nexus = self.nexus(seat);
+        self.way.login(nexus)?;
+        self.sessions.insert(nexus);
+        self.judge.logged_in(nexus, how.words());
+        self.log.push(format!("{seat}: {}", how.words()));
+        Ok(nexus)
+    }
+
+    fn reconnect(&mut self, seat: Seat, how: How) -> Result<Wrong, Trouble> {
+        let nexus = self.relogin(seat, how)?;
+        self.drain(nexus)
+    }
+
+    fn power_cycle(&mut self) -> Result<Wrong, Trouble> {
+        self.way.power_cycle()?;
+        self.log.push("the target loses its power and comes up again".to_owned());
+        self.sessions.clear();
+        self.judge.power_cycled();
+        let mut wrong = Vec::new();
+        let nexuses: Vec<Nexus> =
+            self.cast.seats().map(|seat| self.nexus(seat)).chain([self.cast.onlooker()]).collect();
+        for nexus in nexuses {
+            self.way.login(nexus)?;
+            self.sessions.insert(nexus);
+            self.judge.logged_in(nexus, "power cycle; login with the same ISID");
+            wrong.extend(self.drain(nexus)?);
+        }
+        self.judge.blame_power_cycle();
+        wrong.extend(self.observe()?);
+        Ok(wrong)
+    }
+
+    /// Reads the scratch range until something else than a unit attention comes.
+    fn read(&mut self, nexus: Nexus, wrong: &mut Wrong) -> Result<Option<Vec<Block>>, Trouble> {
+        for _ in 0..ATTENTIONS_MAX {
+            let command = Command::Read(self.extent());
+            let reply = self.exchange(nexus, &command)?;
+            self.tell(nexus, &command, &reply);
+            wrong.extend(self.judge.step(nexus, &command, &reply));
+            match reply.data {
+                Data::Blocks(blocks) => return Ok(Some(blocks)),
+                _ if attention_in(reply.status).is_some() => {}
+                _ => break,
+            }
+        }
+        Ok(None)
+    }
+
+    fn fly(&mut self, flight: Flight) -> Result<Wrong, Trouble> {
+        let (victim, by) = (self.nexus(flight.victim), self.nexus(flight.by));
+        if victim == by {
+            return Ok(Vec::new());
+        }
+        let mut sent = Vec::new();
+        for block in 0..u64::from(flight.writes + u8::from(flight.withheld)) {
+            let command = self.write(flight.victim, block);
+            let withheld = block == u64::from(flight.writes);
+            let data = if withheld { DataOut::KeptBack } else { DataOut::AtOnce };
+            self.commands += 1;
+            let tag = self.way.send(victim, &command, data)?;
+            sent.push((tag, Write { command, withheld, status: None }));
+            let how = if withheld { ", its data kept back" } else { "" };
+            self.log.push(format!("{}: {}{how}", flight.victim, command_words(&command)));
+        }
+        match flight.ending {
+            Ending::Session(how) => self.session_ends(flight, how, &sent),
+            Ending::Preempt => self.preemption_ends(flight, ServiceAction::Preempt, (victim, by), sent),
+            Ending::PreemptAndAbort => {
+                self.preemption_ends(flight, ServiceAction::PreemptAndAbort, (victim, by), sent)
+            }
+        }
+    }
+
+    /// Writes meet the end of their session: once the seat is logged in again they have landed or never will.
+    fn session_ends(
+        &mut self,
+        flight: Flight,
+        how: How,
+        sent: &[(redline_vocab::Tag, Write)],
+    ) -> Result<Wrong, Trouble> {
+        let by = self.nexus(flight.by);
+        let conflicts =
+            self.judge.lun().table.conflicts(self.nexus(flight.victim), Name::Write);
+        for (_, write) in sent {
+            self.wrote(write, if conflicts { Fate::Refused } else { Fate::Unknown });
+        }
+        let nexus = self.relogin(flight.victim, how)?;
+        let mut wrong = Vec::new();
+        let first = self.read(by, &mut wrong)?;
+        if let Some(first) = &first {
+            wrong.extend(self.medium.read(self.extent(), first));
+        }
+        self.way.settle()?;
+        let second = self.read(by, &mut wrong)?;
+        if let (Some(first), Some(second)) = (first, second)
+            && first != second
+        {
+            self.medium.read(self.extent(), &second);
+            wrong.push(landed_late(format!("a write under way when its session ends ({})", how.words())));
+        }
+        wrong.extend(self.drain(nexus)?);
+        Ok(wrong)
+    }
+
+    fn wrote(&mut self, write: &Write, fate: Fate) {
+        if let Command::Write { extent, record } = write.command {
+            self.medium.wrote(extent, record, fate);
+        }
+    }
+
+    fn preemption_ends(
+        &mut self,
+        flight: Flight,
+        action: ServiceAction,
+        (victim, by): (Nexus, Nexus),
+        sent: Vec<(redline_vocab::Tag, Write)>,
+    ) -> Result<Wrong, Trouble> {
+        let aborts = action == ServiceAction::PreemptAndAbort;
+        let order = Order { kind: flight.kind, ..Order::new(action) }.naming(Sark::Of(flight.victim));
+        let order = self.resolved(flight.by, &order);
+        let before = self.judge.lun().clone();
+        let command = Command::PrOut(order);
+        let reply = self.exchange(by, &command)?;
+        self.tell(by, &command, &reply);
+        let done = reply.status == Status::Good;
+        for (_, write) in &sent {
+            self.wrote(write, Fate::Unknown);
+        }
+        // The judge hears of the reads only after the preemption.
+        let first = self.plain_read(by)?;
+        let mut writes = Vec::new();
+        for (tag, write) in &sent {
+            if write.withheld {
+                self.way.hand_over(victim, *tag)?;
+            }
+        }
+        self.way.settle()?;
+        for (tag, write) in sent {
+            let answer = self.way.receive(victim, tag, Patience::Short)?;
+            let status = answer.map(|reply| reply.status);
+            let told = status.map_or_else(|| "no answer".to_owned(), status_words);
+            self.log.push(format!("{}: {} -> {told}", flight.victim, command_words(&write.command)));
+            writes.push(Write { status, ..write });
+        }
+        let second = self.plain_read(by)?;
+        let preemption = Preemption { by, order: &order, reply: &reply };
+        let mut wrong: Wrong = self.judge.preempted(victim, &writes, preemption).into_iter().collect();
+        self.judge.preempted_cause(preemption, before);
+        wrong.extend(self.landed(aborts && done, &writes, first, second));
+        wrong.extend(self.observe()?);
+        wrong.extend(self.drain(victim)?);
+        Ok(wrong)
+    }
+
+    /// A read that is not judged.
+    fn plain_read(&mut self, nexus: Nexus) -> Result<Option<Vec<Block>>, Trouble> {
+        let reply = self.exchange(nexus, &Command::Read(self.extent()))?;
+        Ok(match reply.data {
+            Data::Blocks(blocks) => Some(blocks),
+            _ => None,
+        })
+    }
+
+    /// What the medium showed right after the preemption, and at the very end.
+    fn landed(
+        &mut self,
+        ended: bool,
+        writes: &[Write],
+        first: Option<Vec<Block>>,
+        second: Option<Vec<Block>>,
+    ) -> Option<Mismatch> {
+        let (first, second) = (first?, second?);
+        let mut wrong = None;
+        if ended && first != second {
+            let situation = "a write under way when PREEMPT AND ABORT removes its nexus";
+            self.log.push("the medium has changed after GOOD to PREEMPT AND ABORT".to_owned());
+            wrong = Some(landed_late(situation.to_owned()));
+        }
+        for write in writes {
+            let Command::Write { extent, record } = write.command else { continue };
+            let at = usize::try_from(extent.lba.0 - self.scratch.0).expect("it is in the scratch range");
+            let there = second.get(at) == Some(&Block::Of(record));
+            let lost = write.status == Some(Status::Good) && !there;
+            let refused = write.status.is_some_and(is_refusal) && there;
+            if (lost || refused) && wrong.is_none() {
+                self.wrote(write, if lost { Fate::Written } else { Fate::Refused });
+                wrong = self.medium.read(self.extent(), &second);
+            }
+        }
+        let mut fresh = Medium::default();
+        fresh.read(self.extent(), &second);
+        self.medium = fresh;
+        wrong
+    }
+
+    /// Makes the unit clean and the judge new.
+    fn clean(&mut self) -> Result<(), Trouble> {
+        let seats: Vec<Nexus> = self.cast.seats().map(|seat| self.cast.nexus(seat, false)).collect();
+        let onlooker = self.cast.onlooker();
+        self.second.clear();
+        let strangers: Vec<Nexus> =
+            self.sessions.iter().copied().filter(|one| !seats.contains(one) && *one != onlooker).collect();
+        for nexus in strangers {
+            self.way.cut(nexus);
+            self.sessions.remove(&nexus);
+        }
+        for nexus in seats.iter().copied().chain([onlooker]) {
+            if !self.sessions.contains(&nexus) {
+                self.way.login(nexus)?;
+                self.sessions.insert(nexus);
+            }
+            self.hear_out(nexus)?;
+        }
+        if !self.is_clean()? {
+            let register = PrOut {
+                service_key: NOBODY,
+                ..PrOut::new(ServiceAction::RegisterAndIgnoreExistingKey)
+            };
+            self.exchange(seats[0], &Command::PrOut(register))?;
+            self.exchange(seats[0], &Command::PrOut(PrOut { key: NOBODY, ..PrOut::new(ServiceAction::Clear) }))?;
+            for nexus in seats.iter().copied().chain([onlooker]) {
+                self.hear_out(nexus)?;
+            }
+            if !self.is_clean()? {
+                return Err(Trouble::Odd("CLEAR leaves registrations or a reservation".to_owned()));
+            }
+        }
+        let Data::Keys { generation, .. } = self.exchange(onlooker, &Command::PrIn(PrIn::ReadKeys))?.data else {
+            return Err(Trouble::Odd("READ KEYS is not answered".to_owned()));
+        };
+        let sessions = self.sessions.iter().copied().collect();
+        let notes = std::mem::take(&mut self.judge.notes);
+        self.judge = Judge::new(self.blocks, generation, sessions);
+        self.judge.notes = notes;
+        Ok(())
+    }
+
+    /// TEST UNIT READY until nothing is pending, not judged.
+    fn hear_out(&mut self, nexus: Nexus) -> Result<(), Trouble> {
+        for _ in 0..ATTENTIONS_MAX {
+            let reply = self.exchange(nexus, &Command::Other(Name::TestUnitReady))?;
+            if attention_in(reply.status).is_none() {
+                return Ok(());
+            }
+        }
+        Err(Trouble::Odd("unit attentions without end".to_owned()))
+    }
+
+    fn is_clean(&mut self) -> Result<bool, Trouble> {
+        let onlooker = self.cast.onlooker();
+        let keys = self.exchange(onlooker, &Command::PrIn(PrIn::ReadKeys))?.data;
+        let held = self.exchange(onlooker, &Command::PrIn(PrIn::ReadReservation))?.data;
+        match (keys, held) {
+            (Data::Keys { keys, .. }, Data::Reservation { held, .. }) => {
+                Ok(keys.is_empty() && held.is_none())
+            }
+            _ => Err(Trouble::Odd("READ KEYS or READ RESERVATION is not answered".to_owned())),
+        }
+    }
+
+    /// Starts the target anew after it has gone.
+    ///
+    /// # Errors
+    /// If it does not come back.
+    pub fn restart(&mut self) -> Result<(), Trouble> {
+        self.sessions.clear();
+        self.way.power_cycle()
+    }
+
+    /// Leaves the unit clean and logs out.
+    ///
+    /// # Errors
+    /// If the target does not let it.
+    pub fn finish(&mut self) -> Result<(), Trouble> {
+        self.clean()?;
+        for nexus in std::mem::take(&mut self.sessions) {
+            self.way.logout(nexus)?;
+        }
+        Ok(())
+    }
+}
+
+/// Whether the status says that a write changed nothing.
+fn is_refusal(status: Status) -> bool {
+    match status {
+        Status::ReservationConflict | Status::TaskSetFull => true,
+        Status::CheckCondition(Sense { key, .. }) => key == 5 || key == 6,
+        Status::Good | Status::TaskAborted => false,
+    }
+}
+
+fn data_words(data: &Data) -> String {
+    match data {
+        Data::Keys { generation, keys } => {
+            let keys: Vec<String> = keys.iter().map(|key| format!("{:#x}", key.0)).collect();
+            format!(", PRgeneration {}, keys {{{}}}", generation.0, keys.join(", "))
+        }
+        Data::Reservation { held: None, .. } => ", no reservation".to_owned(),
+        Data::Reservation { held: Some(held), .. } => {
+            format!(", {} held under key {:#x}", held.kind.short(), held.key.0)
+        }
+        _ => String::new(),
+    }
+}
+
+fn seen_words(seen: &Seen) -> String {
+    let keys: Vec<String> = seen.keys.iter().map(|key| format!("{:#x}", key.0)).collect();
+    let held = seen.held.map_or_else(
+        || "no reservation".to_owned(),
+        |held| format!("{} held under key {:#x}", held.kind.short(), held.key.0),
+    );
+    format!("onlooker reads: PRgeneration {}, keys {{{}}}, {held}", seen.generation.0, keys.join(", "))
+}

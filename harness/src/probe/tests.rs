@@ -1,0 +1,80 @@
+use super::finding::Danger;
+use super::hunt::{Bounds, Ended, Found, Hunt, Hunter};
+use super::memory::Memory;
+use super::player::{Cast, Player};
+use redline_vocab::{Lba, Quirk, Quirks};
+use std::sync::atomic::AtomicBool;
+
+const BLOCKS: u64 = 64;
+
+/// Hunts on a target with these bugs.
+fn hunt(quirks: Quirks, seats: u8, commands: u64) -> (Hunt, u64) {
+    let mut memory = Memory::new(BLOCKS, quirks);
+    let mut player = Player::new(&mut memory, Cast { seats }, BLOCKS, Lba(8));
+    let bounds = Bounds { commands, until: None, depth: 2, seed: 1 };
+    let hunt = Hunter::new(&mut player, bounds, &AtomicBool::new(false), &|_, _| {}).hunt();
+    (hunt, player.commands)
+}
+
+fn words(found: &Found) -> String {
+    let steps: Vec<String> = found.story.iter().map(super::story::Step::words).collect();
+    format!(
+        "[{}] {}\n    {}\n    log:\n      {}",
+        found.mismatch.danger,
+        found.mismatch.sentence(),
+        steps.join("\n    "),
+        found.log.join("\n      ")
+    )
+}
+
+#[test]
+fn a_sound_target_does_not_diverge() {
+    let (hunt, commands) = hunt(Quirks::NONE, 3, 300_000);
+    let found: Vec<String> = hunt.found.iter().map(words).collect();
+    assert!(found.is_empty(), "{} findings:\n{}", found.len(), found.join("\n"));
+    assert_eq!(hunt.ended, Ended::Whole);
+    assert!(commands >= 100_000, "only {commands} commands");
+    assert_eq!(hunt.unclear, 0);
+}
+
+#[test]
+fn each_planted_bug_is_found() {
+    let mut missed = Vec::new();
+    for quirk in BUGS {
+        let (hunt, _) = hunt(Quirks::NONE.with(quirk), 3, 200_000);
+        if hunt.found.is_empty() {
+            missed.push(quirk.name());
+        }
+        for found in &hunt.found {
+            println!("{}: {}", quirk.name(), words(found));
+        }
+    }
+    assert!(missed.is_empty(), "{missed:?}");
+}
+
+/// The bugs of the target; the others are bugs of nodes.
+const BUGS: [Quirk; 16] = [
+    Quirk::AbortIgnored,
+    Quirk::AbortBeforeQuiet,
+    Quirk::PersistLate,
+    Quirk::ConflictUnchecked,
+    Quirk::OrphanReservation,
+    Quirk::TasksOutliveNexus,
+    Quirk::LoginBeforeQuiet,
+    Quirk::TableLostAtRestart,
+    Quirk::ReleaseByAnyone,
+    Quirk::WrongKeyAccepted,
+    Quirk::AllRegistrantsAsSingle,
+    Quirk::GenerationStuck,
+    Quirk::UnitAttentionLost,
+    Quirk::PreemptKeepsVictim,
+    Quirk::ExecutedDespiteAttention,
+    Quirk::NexusLossUnregisters,
+];
+
+#[test]
+fn a_write_that_outlives_preempt_and_abort_is_the_worst() {
+    let (hunt, _) = hunt(Quirks::NONE.with(Quirk::AbortIgnored), 2, 200_000);
+    let worst = hunt.found.iter().max_by_key(|found| found.mismatch.danger).expect("it is found");
+    assert_eq!(worst.mismatch.danger, Danger::FencedWrite);
+}
