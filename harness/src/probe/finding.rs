@@ -119,11 +119,74 @@ pub struct Mismatch {
     pub clause: &'static str,
 }
 
+/// What many divergences have in common: one row of the report.
+pub type Family = (Aspect, String, String, String);
+
 impl Mismatch {
+    /// The row of the report that it belongs to: what shows alike in many situations is one thing to mend.
+    pub fn family(&self) -> Family {
+        let Signature { situation, aspect, expected, got } = &self.signature;
+        let rough = |text: &str| {
+            let digits = |c: char| c.is_ascii_digit();
+            if text.ends_with("fewer") || text.ends_with("more") {
+                text.trim_start_matches(digits).trim_start().to_owned()
+            } else {
+                text.to_owned()
+            }
+        };
+        let whom = situation.rsplit(": ").next().unwrap_or_default();
+        let about = match aspect {
+            Aspect::Generation => String::new(),
+            Aspect::Attention => format!("{} {whom}", topic(situation)),
+            Aspect::Keys | Aspect::Reservation | Aspect::FullStatus | Aspect::Persistence => {
+                topic(situation).to_owned()
+            }
+            Aspect::Status if topic(situation) == MEDIUM_ACCESS => {
+                situation.split(" by ").next().unwrap_or_default().to_owned()
+            }
+            Aspect::Status if situation.contains(WRONG_KEY) => {
+                situation.split(WRONG_KEY).next().unwrap_or_default().to_owned() + WRONG_KEY
+            }
+            Aspect::Status => situation.trim_end_matches(", another type").to_owned(),
+            Aspect::Medium | Aspect::Silence => situation.clone(),
+        };
+        (*aspect, about, rough(expected), rough(got))
+    }
+
     /// In one sentence.
     pub fn sentence(&self) -> String {
         let Signature { situation, aspect, expected, got } = &self.signature;
         format!("{situation}: {}: expected {expected}, got {got}", aspect.words())
+    }
+}
+
+const MEDIUM_ACCESS: &str = "access";
+
+const WRONG_KEY: &str = "with a wrong key";
+
+/// What the situation is about, roughly.
+fn topic(situation: &str) -> &'static str {
+    let starts = |words: &[&str]| words.iter().any(|word| situation.starts_with(word));
+    if starts(&["PREEMPT"]) {
+        "preempting"
+    } else if starts(&["unregistration"]) {
+        "unregistering"
+    } else if starts(&["REGISTER AND MOVE"]) {
+        "moving the reservation"
+    } else if starts(&["REGISTER"]) {
+        "registering"
+    } else if starts(&["RESERVE of", "RESERVE while", "RESERVE with", "RESERVE by"]) {
+        "reserving"
+    } else if starts(&["RELEASE of", "RELEASE while", "RELEASE with", "RELEASE by"]) {
+        "releasing"
+    } else if starts(&["CLEAR"]) {
+        "clearing"
+    } else if starts(&["power cycle with"]) {
+        "power loss"
+    } else if situation.contains("login with") {
+        "loss of a session"
+    } else {
+        MEDIUM_ACCESS
     }
 }
 
@@ -160,7 +223,8 @@ pub const POWER: &str = "SPC-4 5.7.5 Preserving persistent reservations through 
 pub const GENERATION: &str = "SPC-4 6.15.2 READ KEYS, PRGENERATION field";
 
 /// Writes under way.
-pub const ABORT: &str = "SPC-4 5.7.11.5 Preempting and aborting: GOOD only when the aborted commands can have no later effect";
+pub const ABORT: &str =
+    "SPC-4 5.7.11.5 Preempting and aborting: GOOD only when the aborted commands can have no later effect";
 
 /// What is written is there.
 pub const MEDIUM: &str = "SBC-3 4.1: a write that ended with GOOD is what a later read returns";

@@ -13,8 +13,8 @@ use super::finding::{self, Aspect, Danger, Mismatch, Signature};
 use super::judge::{Judge, World, bit};
 use super::situation;
 use super::story::status_words;
+use redline_model::Attention;
 use redline_model::lun::{Answer, Due, Reaction, Stage};
-use redline_model::table::Attention;
 use redline_vocab::{Command, Nexus, PrOut, Reply, ServiceAction, Status, Tag};
 
 /// A write of the victim.
@@ -65,7 +65,11 @@ impl Judge {
                 bit(Attention::CommandsCleared) | bit(Attention::RegistrationsPreempted);
         }
         self.keep(loose);
-        wrong.or_else(|| Some(self.wrong_answers(writes, preemption)))
+        if wrong.is_some() || self.open.is_some() {
+            wrong
+        } else {
+            Some(self.wrong_answers(writes, preemption))
+        }
     }
 
     fn wrong_answers(&self, writes: &[Write], preemption: Preemption<'_>) -> Mismatch {

@@ -14,7 +14,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 /// Findings after which a target is left alone.
-pub const FINDINGS_MAX: usize = 100;
+pub const FINDINGS_MAX: usize = 400;
 
 /// Stories that may be tried to reduce one finding.
 const TRIES_MAX: u64 = 80;
@@ -222,7 +222,8 @@ impl<'p, 'w> Hunter<'p, 'w> {
             let played = self.play(story)?;
             self.hunt.notes.extend(played.notes.iter().cloned());
             for old in &mut self.hunt.found {
-                old.times += played.wrong.iter().filter(|one| one.signature == old.mismatch.signature).count() as u64;
+                old.times +=
+                    played.wrong.iter().filter(|one| one.signature == old.mismatch.signature).count() as u64;
             }
             self.hunt.unclear += u64::from(played.end == End::Unclear);
             if played.end != End::Diverged {
@@ -279,7 +280,11 @@ impl<'p, 'w> Hunter<'p, 'w> {
             event: String::new(),
         };
         let kills = mismatch.signature.aspect == Aspect::Silence;
+        let family = mismatch.family();
+        let told = self.hunt.found.iter().any(|found| found.again && found.mismatch.family() == family);
         let tries_max = match (kills, self.player.way().can_power_cycle()) {
+            // The first of a family stands for the others.
+            _ if told => 0,
             (false, _) => TRIES_MAX,
             (true, true) => TRIES_WITH_RESTART_MAX,
             (true, false) => 0,

@@ -11,8 +11,8 @@ use super::finding::{self, Aspect, Danger, Mismatch, Signature};
 use super::situation;
 use super::story::status_words;
 use redline_model::lun::{Answer, Due, Kind, Lun, Reaction, Rules};
-use redline_model::set::{NEXUSES, Set};
-use redline_model::table::{Attention, Table};
+use redline_model::{Attention, NEXUSES, Set, Table};
+
 use redline_vocab::{
     Command, Data, Design, Generation, Holder, Key, Name, Nexus, PrIn, PrOut, PrType, Reply, Reservation,
     Sense, ServiceAction, Status, Tag,
@@ -121,9 +121,12 @@ impl Judge {
             }),
             ..Lun::new()
         };
+        // What a nexus without session has been told in earlier stories is not known.
+        let maybe =
+            std::array::from_fn(|nexus| if sessions.has(Nexus(nexus as u8)) { 0 } else { bits(|_| true) });
         Judge {
             rules: Rules { design: Design::SOUND, blocks, limits: true },
-            worlds: vec![World { lun, maybe: [0; NEXUSES] }],
+            worlds: vec![World { lun, maybe }],
             causes: Vec::new(),
             heard: [0; NEXUSES],
             anew: [None; NEXUSES],
@@ -334,7 +337,7 @@ impl Judge {
         if let Some(wrong) = self.forgotten_registration(nexus, command, reply) {
             return Some(wrong);
         }
-        Some(self.wrong_status(nexus, command, reply, &deaf))
+        self.wrong_status(nexus, command, reply, &deaf)
     }
 
     /// A unit attention that no world has for the nexus.
@@ -380,22 +383,23 @@ impl Judge {
         let at = usize::from(nexus.0);
         let heard = self.heard[at].min(self.causes.len());
         let recent = &self.causes[heard..];
-        let told = recent.iter().rev().find(|cause| {
+        // A conflict may have gone before the attention: it can be older than the last answer.
+        let told = self.causes.iter().rev().find(|cause| {
             let news = cause.after.pending[at] & !cause.before.pending[at];
             news & pending != 0
         });
         let changed = recent.iter().rev().find(|cause| cause.before.table != cause.after.table);
         match told.or(changed).or(recent.last()) {
-            Some(cause) => {
-                (format!("{}: {}", cause.situation, relation(cause, nexus)), cause.action)
-            }
+            Some(cause) => (format!("{}: {}", cause.situation, relation(cause, nexus)), cause.action),
             None => ("a command after nothing that concerns its nexus".to_owned(), None),
         }
     }
 
     /// What a target may lack, or may choose: noted, and no divergence.
     fn optional(&mut self, nexus: Nexus, command: &Command, reply: &Reply) -> Option<String> {
-        let Status::CheckCondition(sense) = reply.status else { return self.free_choice(nexus, command, reply) };
+        let Status::CheckCondition(sense) = reply.status else {
+            return self.free_choice(nexus, command, reply);
+        };
         let unsupported = sense == Sense::INVALID_OPCODE;
         let bad_field =
             sense == Sense::INVALID_FIELD_IN_CDB || sense == Sense::INVALID_FIELD_IN_PARAMETER_LIST;
@@ -452,7 +456,8 @@ impl Judge {
             gone.lun.table.keys[usize::from(nexus.0)] = Key(0);
             let mut orphaned = gone.clone();
             orphaned.lun.table.keys[usize::from(PHANTOM.0)] = key;
-            if let Some(Reservation { holder: Holder::Nexus(holder), .. }) = &mut orphaned.lun.table.reservation
+            if let Some(Reservation { holder: Holder::Nexus(holder), .. }) =
+                &mut orphaned.lun.table.reservation
                 && *holder == nexus
             {
                 *holder = PHANTOM;
@@ -477,7 +482,14 @@ impl Judge {
         })
     }
 
-    fn wrong_status(&mut self, nexus: Nexus, command: &Command, reply: &Reply, deaf: &[World]) -> Mismatch {
+    /// Another status than the standard allows. GOOD to a PERSISTENT RESERVE OUT is told once it is seen what it has done.
+    fn wrong_status(
+        &mut self,
+        nexus: Nexus,
+        command: &Command,
+        reply: &Reply,
+        deaf: &[World],
+    ) -> Option<Mismatch> {
         let mut reactions = Vec::new();
         for world in deaf {
             world.lun.reactions(self.rules, nexus, command, &mut reactions);
@@ -510,9 +522,10 @@ impl Judge {
         };
         let wrong = Mismatch { signature, danger, clause };
         if took_effect && matches!(command, Command::PrOut(_)) {
-            self.open = Some(wrong.clone());
+            self.open = Some(wrong);
+            return None;
         }
-        wrong
+        Some(wrong)
     }
 }
 
@@ -576,26 +589,4 @@ pub fn registers(order: &PrOut) -> bool {
 /// Whether every registrant is a holder.
 pub fn is_shared(kind: PrType) -> bool {
     matches!(kind, PrType::WriteExclusiveAllRegistrants | PrType::ExclusiveAccessAllRegistrants)
-}
-
-/// The nexuses' keys in words.
-pub fn table_words(table: &Table) -> String {
-    let keys: Vec<String> =
-        table.registered().iter().map(|nexus| format!("{:#x}", table.key(nexus).0)).collect();
-    if keys.is_empty() { "nobody".to_owned() } else { keys.join(", ") }
-}
-
-/// Whether the name is of a command that the probe can send without harm.
-pub fn is_harmless(name: Name) -> bool {
-    matches!(
-        name,
-        Name::TestUnitReady
-            | Name::Inquiry
-            | Name::ReadCapacity
-            | Name::ReportLuns
-            | Name::ModeSense
-            | Name::ReportSupportedOperationCodes
-            | Name::Verify
-            | Name::PreFetch
-    )
 }

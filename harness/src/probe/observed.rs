@@ -6,8 +6,8 @@
 use super::finding::{self, Aspect, Danger, Mismatch, Signature};
 use super::judge::{Cause, Judge, PHANTOM, Pending, World, bit, is_shared};
 use redline_model::lun::{Answer, Lun};
-use redline_model::set::NEXUSES;
-use redline_model::table::{Attention, Table};
+use redline_model::{Attention, NEXUSES, Table};
+
 use redline_vocab::{
     Data, FullStatusEntry, Generation, Held, Holder, Key, Nexus, PrIn, Reply, Reservation, ServiceAction,
     Status,
@@ -36,7 +36,8 @@ impl Judge {
     /// Judges what was seen, and goes on from it.
     pub fn see(&mut self, seen: &Seen) -> Vec<Mismatch> {
         let seen = &self.plain(seen);
-        let fitting: Vec<World> = self.worlds().iter().filter(|world| fits(&world.lun, seen)).cloned().collect();
+        let fitting: Vec<World> =
+            self.worlds().iter().filter(|world| fits(&world.lun, seen)).cloned().collect();
         if let Some(open) = self.open.take() {
             return vec![self.close(open, seen)];
         }
@@ -62,6 +63,9 @@ impl Judge {
         let mut seen = seen.clone();
         if let Some(held) = seen.held.as_mut().filter(|held| self.shows_shared_key && is_shared(held.kind)) {
             held.key = Key(0);
+            for entry in seen.full.iter_mut().flatten() {
+                entry.holds = Some(held.kind);
+            }
         }
         seen
     }
@@ -236,8 +240,10 @@ fn rebuilt(base: &Lun, cause: Option<&Cause>, seen: &Seen) -> Option<Lun> {
                 Some(Holder::Nexus(nexus)) => Some(nexus),
                 Some(Holder::AllRegistrants) | None => None,
             };
-            let mut candidates =
-                before.into_iter().chain(cause.map(|cause| cause.sender)).chain((0..NEXUSES as u8).map(Nexus));
+            let mut candidates = before
+                .into_iter()
+                .chain(cause.map(|cause| cause.sender))
+                .chain((0..NEXUSES as u8).map(Nexus));
             let holder = candidates.find(|nexus| keys[usize::from(nexus.0)] == held.key)?;
             Some(Reservation { kind: held.kind, holder: Holder::Nexus(holder) })
         }

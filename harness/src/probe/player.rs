@@ -11,10 +11,10 @@ use super::observed::Seen;
 use super::situation;
 use super::story::{Ending, Flight, How, Order, Rk, Sark, Seat, Step, command_words, status_words};
 use super::way::{DataOut, Patience, Trouble, Way};
-use redline_model::set::Set;
+use redline_model::Set;
 use redline_vocab::{
-    Block, Command, Data, Epoch, Extent, Key, Lba, Name, Nexus, NodeId, PrIn, PrOut, Record, Reply,
-    Sense, Serial, ServiceAction, Status,
+    Block, Command, Data, Epoch, Extent, Key, Lba, Name, Nexus, NodeId, PrIn, PrOut, Record, Reply, Sense,
+    Serial, ServiceAction, Status,
 };
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -202,7 +202,8 @@ impl<'a> Player<'a> {
             }
             other => other.words(),
         };
-        let signature = Signature { situation, aspect: Aspect::Silence, expected: "an answer".to_owned(), got };
+        let signature =
+            Signature { situation, aspect: Aspect::Silence, expected: "an answer".to_owned(), got };
         let known = tolerated.contains(&signature);
         let clause = "SAM-5 5.1: every command is answered, unless it is aborted";
         wrong.push(Mismatch { signature, danger: Danger::Loses, clause });
@@ -480,13 +481,12 @@ impl<'a> Player<'a> {
         sent: &[(redline_vocab::Tag, Write)],
     ) -> Result<Wrong, Trouble> {
         let by = self.nexus(flight.by);
-        let conflicts =
-            self.judge.lun().table.conflicts(self.nexus(flight.victim), Name::Write);
+        let conflicts = self.judge.lun().table.conflicts(self.nexus(flight.victim), Name::Write);
         for (_, write) in sent {
             self.wrote(write, if conflicts { Fate::Refused } else { Fate::Unknown });
         }
         let nexus = self.relogin(flight.victim, how)?;
-        let mut wrong = Vec::new();
+        let mut wrong = self.observe()?;
         let first = self.read(by, &mut wrong)?;
         if let Some(first) = &first {
             wrong.extend(self.medium.read(self.extent(), first));
@@ -527,8 +527,9 @@ impl<'a> Player<'a> {
         for (_, write) in &sent {
             self.wrote(write, Fate::Unknown);
         }
-        // The judge hears of the reads only after the preemption.
-        let first = self.plain_read(by)?;
+        // The judge hears of the reads once it has judged the preemption, which needs the answers to the writes.
+        let mut reads = Vec::new();
+        let first = self.read_unjudged(by, &mut reads)?;
         let mut writes = Vec::new();
         for (tag, write) in &sent {
             if write.withheld {
@@ -543,23 +544,37 @@ impl<'a> Player<'a> {
             self.log.push(format!("{}: {} -> {told}", flight.victim, command_words(&write.command)));
             writes.push(Write { status, ..write });
         }
-        let second = self.plain_read(by)?;
+        let second = self.read_unjudged(by, &mut reads)?;
         let preemption = Preemption { by, order: &order, reply: &reply };
         let mut wrong: Wrong = self.judge.preempted(victim, &writes, preemption).into_iter().collect();
         self.judge.preempted_cause(preemption, before);
+        for reply in &reads {
+            let command = Command::Read(self.extent());
+            self.tell(by, &command, reply);
+            wrong.extend(self.judge.step(by, &command, reply));
+        }
         wrong.extend(self.landed(aborts && done, &writes, first, second));
         wrong.extend(self.observe()?);
         wrong.extend(self.drain(victim)?);
         Ok(wrong)
     }
 
-    /// A read that is not judged.
-    fn plain_read(&mut self, nexus: Nexus) -> Result<Option<Vec<Block>>, Trouble> {
-        let reply = self.exchange(nexus, &Command::Read(self.extent()))?;
-        Ok(match reply.data {
-            Data::Blocks(blocks) => Some(blocks),
-            _ => None,
-        })
+    /// Reads the scratch range until something else than a unit attention comes. Keeps the replies, to be judged later.
+    fn read_unjudged(
+        &mut self,
+        nexus: Nexus,
+        replies: &mut Vec<Reply>,
+    ) -> Result<Option<Vec<Block>>, Trouble> {
+        for _ in 0..ATTENTIONS_MAX {
+            let reply = self.exchange(nexus, &Command::Read(self.extent()))?;
+            replies.push(reply.clone());
+            match reply.data {
+                Data::Blocks(blocks) => return Ok(Some(blocks)),
+                _ if attention_in(reply.status).is_some() => {}
+                _ => break,
+            }
+        }
+        Ok(None)
     }
 
     /// What the medium showed right after the preemption, and at the very end.
@@ -613,12 +628,13 @@ impl<'a> Player<'a> {
             self.hear_out(nexus)?;
         }
         if !self.is_clean()? {
-            let register = PrOut {
-                service_key: NOBODY,
-                ..PrOut::new(ServiceAction::RegisterAndIgnoreExistingKey)
-            };
+            let register =
+                PrOut { service_key: NOBODY, ..PrOut::new(ServiceAction::RegisterAndIgnoreExistingKey) };
             self.exchange(seats[0], &Command::PrOut(register))?;
-            self.exchange(seats[0], &Command::PrOut(PrOut { key: NOBODY, ..PrOut::new(ServiceAction::Clear) }))?;
+            self.exchange(
+                seats[0],
+                &Command::PrOut(PrOut { key: NOBODY, ..PrOut::new(ServiceAction::Clear) }),
+            )?;
             for nexus in seats.iter().copied().chain([onlooker]) {
                 self.hear_out(nexus)?;
             }
@@ -626,7 +642,8 @@ impl<'a> Player<'a> {
                 return Err(Trouble::Odd("CLEAR leaves registrations or a reservation".to_owned()));
             }
         }
-        let Data::Keys { generation, .. } = self.exchange(onlooker, &Command::PrIn(PrIn::ReadKeys))?.data else {
+        let Data::Keys { generation, .. } = self.exchange(onlooker, &Command::PrIn(PrIn::ReadKeys))?.data
+        else {
             return Err(Trouble::Odd("READ KEYS is not answered".to_owned()));
         };
         let sessions = self.sessions.iter().copied().collect();

@@ -4,8 +4,8 @@
 //! key, ...) and the class of the reservation rather than its type.
 
 use super::story::pr_in_words;
+use redline_model::Table;
 use redline_model::lun::Lun;
-use redline_model::table::Table;
 use redline_vocab::{Command, Holder, Key, Name, Nexus, PrOut, PrType, ServiceAction};
 
 /// What is asked and what decides about it.
@@ -58,8 +58,12 @@ fn pr_out(table: &Table, nexus: Nexus, order: &PrOut) -> String {
     let name = order.action.name();
     match order.action {
         ServiceAction::Register if !fits && registered => format!("{name} with a wrong key"),
-        ServiceAction::Register if !fits => format!("{name} by an unregistered nexus with a key other than 0"),
-        ServiceAction::Register | ServiceAction::RegisterAndIgnoreExistingKey => register(table, nexus, order),
+        ServiceAction::Register if !fits => {
+            format!("{name} by an unregistered nexus with a key other than 0")
+        }
+        ServiceAction::Register | ServiceAction::RegisterAndIgnoreExistingKey => {
+            register(table, nexus, order)
+        }
         ServiceAction::ReplaceLostReservation => name.to_owned(),
         _ if !registered => format!("{name} by an unregistered nexus"),
         _ if !fits => format!("{name} with a wrong key by {}", standing(table, nexus)),
@@ -165,7 +169,9 @@ fn register_and_move(table: &Table, nexus: Nexus, order: &PrOut) -> String {
     match table.reservation.map(|held| held.holder) {
         None => format!("{name} while nothing is reserved"),
         Some(Holder::AllRegistrants) => format!("{name} of an all-registrants reservation"),
-        Some(Holder::Nexus(holder)) if holder != nexus => format!("{name} by a registrant that holds nothing"),
+        Some(Holder::Nexus(holder)) if holder != nexus => {
+            format!("{name} by a registrant that holds nothing")
+        }
         Some(Holder::Nexus(_)) if order.service_key == Key(0) => format!("{name} of key 0 by the holder"),
         Some(Holder::Nexus(_)) if order.destination == Some(nexus) => format!("{name} to the holder itself"),
         Some(Holder::Nexus(_)) => format!("{name} by the holder"),
