@@ -183,6 +183,8 @@ fn topic(situation: &str) -> &'static str {
         "clearing"
     } else if starts(&["power cycle with"]) {
         "power loss"
+    } else if situation.ends_with("RESET") {
+        "a reset"
     } else if situation.contains("login with") {
         "loss of a session"
     } else {
@@ -218,6 +220,10 @@ pub const PERSISTENCE: &str =
 
 /// What outlives power.
 pub const POWER: &str = "SPC-4 5.7.5 Preserving persistent reservations through power loss";
+
+/// RESERVE and RELEASE of SPC-2.
+pub const LEGACY: &str =
+    "SPC-2 5.5.1 Reservations overview; SPC-4 5.7.3 Exceptions to SPC-2 RESERVE and RELEASE behavior";
 
 /// PRgeneration.
 pub const GENERATION: &str = "SPC-4 6.15.2 READ KEYS, PRGENERATION field";

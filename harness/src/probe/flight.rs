@@ -10,12 +10,12 @@
 //! tries each number, and for each write that was let in whether it had ended. What the replies leave is lawful.
 
 use super::finding::{self, Aspect, Danger, Mismatch, Signature};
-use super::judge::{Judge, World, bit};
+use super::judge::{Judge, World, bit, heard, settled};
 use super::situation;
 use super::story::status_words;
 use redline_model::Attention;
 use redline_model::lun::{Answer, Due, Reaction, Stage};
-use redline_vocab::{Command, Nexus, PrOut, Reply, ServiceAction, Status, Tag};
+use redline_vocab::{Command, Nexus, Reply, ServiceAction, Status, Tag};
 
 /// A write of the victim.
 #[derive(Clone, Copy, Debug)]
@@ -28,15 +28,42 @@ pub struct Write {
     pub status: Option<Status>,
 }
 
-/// The preemption.
+/// What ends them: a preemption, or a reset.
 #[derive(Clone, Copy, Debug)]
 pub struct Preemption<'a> {
     /// Whose.
     pub by: Nexus,
-    /// The command.
-    pub order: &'a PrOut,
+    /// PERSISTENT RESERVE OUT, or a task management function.
+    pub command: &'a Command,
     /// Its answer.
     pub reply: &'a Reply,
+}
+
+impl Preemption<'_> {
+    fn action(&self) -> Option<ServiceAction> {
+        match self.command {
+            Command::PrOut(order) => Some(order.action),
+            _ => None,
+        }
+    }
+
+    /// Whether what it ends must have no effect later.
+    pub fn is_final(&self) -> bool {
+        match self.command {
+            Command::PrOut(order) => order.action == ServiceAction::PreemptAndAbort,
+            Command::Manage(_) => true,
+            _ => false,
+        }
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &'static str {
+        match self.command {
+            Command::PrOut(order) => order.action.name(),
+            Command::Manage(function) => function.name(),
+            _ => "",
+        }
+    }
 }
 
 impl Judge {
@@ -58,7 +85,7 @@ impl Judge {
             return None;
         }
         // Without the writes: is it the preemption itself that is wrong?
-        let wrong = self.step(preemption.by, &Command::PrOut(*preemption.order), preemption.reply);
+        let wrong = self.step(preemption.by, preemption.command, preemption.reply);
         let mut loose = self.worlds().to_vec();
         for world in &mut loose {
             world.maybe[usize::from(victim.0)] |=
@@ -73,7 +100,7 @@ impl Judge {
     }
 
     fn wrong_answers(&self, writes: &[Write], preemption: Preemption<'_>) -> Mismatch {
-        let aborts = preemption.order.action == ServiceAction::PreemptAndAbort;
+        let aborts = preemption.is_final();
         let late = writes.iter().any(|write| write.withheld && write.status == Some(Status::Good));
         let answers: Vec<String> = writes
             .iter()
@@ -90,10 +117,7 @@ impl Judge {
         };
         Mismatch {
             signature: Signature {
-                situation: format!(
-                    "writes under way at {} of their nexus's key",
-                    preemption.order.action.name()
-                ),
+                situation: format!("writes under way at {}", preemption.name()),
                 aspect: if aborts && late { Aspect::Medium } else { Aspect::Status },
                 expected: expected.to_owned(),
                 got,
@@ -145,7 +169,10 @@ impl Judge {
     /// The target takes a write; its answer is as it was. Ahead of the preemption one that was let in may stay under way.
     fn taken(&self, world: &World, victim: Nexus, tag: Tag, write: &Write, ahead: bool) -> Vec<World> {
         let mut out = Vec::new();
-        for settled in super::judge::resolved(world, victim) {
+        out.extend(write.status.and_then(|status| heard(world, victim, status)));
+        // No answer says nothing about what is pending.
+        let settled = settled(world, victim, write.status.unwrap_or(Status::ReservationConflict));
+        {
             let mut reactions = Vec::new();
             settled.lun.reactions(self.rules(), victim, &write.command, &mut reactions);
             for reaction in &reactions {
@@ -175,10 +202,11 @@ impl Judge {
     }
 
     fn preempting(&self, world: &World, preemption: Preemption<'_>, out: &mut Vec<World>) {
-        for settled in super::judge::resolved(world, preemption.by) {
-            let command = Command::PrOut(*preemption.order);
+        out.extend(heard(world, preemption.by, preemption.reply.status));
+        let settled = settled(world, preemption.by, preemption.reply.status);
+        {
             let mut reactions = Vec::new();
-            settled.lun.reactions(self.rules(), preemption.by, &command, &mut reactions);
+            settled.lun.reactions(self.rules(), preemption.by, preemption.command, &mut reactions);
             for reaction in &reactions {
                 let mut next = settled.clone();
                 let mut due = Vec::new();
@@ -195,11 +223,10 @@ impl Judge {
 
     /// The preemption's place among the causes of what comes later.
     pub fn preempted_cause(&mut self, preemption: Preemption<'_>, before: redline_model::lun::Lun) {
-        let command = Command::PrOut(*preemption.order);
-        let situation = situation::of(&before, preemption.by, &command);
+        let situation = situation::of(&before, preemption.by, preemption.command);
         self.caused(situation, preemption.by, before);
         if let Some(cause) = self.causes.last_mut() {
-            cause.action = Some(preemption.order.action);
+            cause.action = preemption.action();
             cause.status = preemption.reply.status;
         }
     }

@@ -14,8 +14,8 @@ use redline_model::lun::{Answer, Due, Kind, Lun, Reaction, Rules};
 use redline_model::{Attention, NEXUSES, Set, Table};
 
 use redline_vocab::{
-    Command, Data, Design, Generation, Holder, Key, Name, Nexus, PrIn, PrOut, PrType, Reply, Reservation,
-    Sense, ServiceAction, Status, Tag,
+    Command, Data, Design, Generation, Holder, Key, Name, Nexus, PortList, PrIn, PrOut, PrType, Reply,
+    Reservation, Sense, ServiceAction, Status, Tag,
 };
 use std::collections::BTreeSet;
 
@@ -111,8 +111,9 @@ fn codes(pending: Pending) -> String {
 
 impl Judge {
     /// A judge of a clean unit: nobody is registered, and these nexuses are logged in and have heard everything.
-    pub fn new(blocks: u64, generation: Generation, sessions: Set) -> Judge {
+    pub fn new(blocks: u64, generation: Generation, aptpl: bool, sessions: Set) -> Judge {
         let lun = Lun {
+            table: Table { aptpl, ..Table::EMPTY },
             generation,
             sessions,
             known: sessions,
@@ -193,7 +194,19 @@ impl Judge {
         let rules = self.rules;
         for world in &mut self.worlds {
             world.lun.lose(rules, nexus, &mut Vec::new());
+            let pending = &mut world.lun.pending[usize::from(nexus.0)];
+            world.maybe[usize::from(nexus.0)] |= *pending | bits(Attention::is_reset);
+            *pending = 0;
         }
+    }
+
+    /// Whether the command would be refused, whatever is pending.
+    pub fn refuses(&self, nexus: Nexus, command: &Command) -> bool {
+        let mut reactions = Vec::new();
+        for world in &self.worlds {
+            without_pending(world, nexus).lun.reactions(self.rules, nexus, command, &mut reactions);
+        }
+        reactions.iter().filter_map(status_of).all(|status| status != Status::Good)
     }
 
     /// The target has lost its power and is up again; everybody has to log in anew.
@@ -232,7 +245,9 @@ impl Judge {
             None
         };
         let mark = self.causes.len();
-        if let Command::PrOut(order) = command {
+        if let Command::Manage(function) = command {
+            self.caused(function.name().to_owned(), nexus, before);
+        } else if let Command::PrOut(order) = command {
             let told = match reply.status {
                 Status::Good => String::new(),
                 other => format!(" (answered {})", status_words(other)),
@@ -255,9 +270,8 @@ impl Judge {
     fn explained(&self, nexus: Nexus, command: &Command, reply: &Reply, worlds: &[World]) -> Vec<World> {
         let mut out = Vec::new();
         for world in worlds {
-            for settled in resolved(world, nexus) {
-                self.answered(&settled, nexus, command, reply, &mut out);
-            }
+            self.answered(&settled(world, nexus, reply.status), nexus, command, reply, &mut out);
+            out.extend(heard(world, nexus, reply.status));
         }
         out
     }
@@ -411,10 +425,17 @@ impl Judge {
             Command::PrOut(order) if bad_field && registers(order) && order.aptpl => {
                 Some(format!("APTPL=1 is refused ({answered}): reservations do not outlive power loss"))
             }
-            Command::PrOut(_) | Command::PrIn(_) | Command::Read(_) | Command::Write { .. } => None,
-            other if unsupported || bad_field => {
-                Some(format!("{} is not supported ({answered})", other.name().text()))
+            Command::PrOut(order) if bad_field && order.spec_i_pt != PortList::Absent => {
+                Some(format!("SPEC_I_PT=1 is refused ({answered})"))
             }
+            Command::PrOut(order) if bad_field && order.all_tg_pt != PortList::Absent => {
+                Some(format!("ALL_TG_PT=1 is refused ({answered})"))
+            }
+            Command::PrOut(_) | Command::PrIn(_) | Command::Read(_) | Command::Write { .. } => None,
+            other if unsupported || bad_field => Some(format!(
+                "{} is not supported ({answered})",
+                other.name().map_or("the function", Name::text)
+            )),
             _ => None,
         }
     }
@@ -517,6 +538,8 @@ impl Judge {
         };
         let clause = match command {
             Command::PrOut(order) => finding::clause_of(order.action),
+            Command::LegacyReserve | Command::LegacyRelease => finding::LEGACY,
+            _ if self.lun().legacy.is_some() => finding::LEGACY,
             Command::PrIn(_) => "SPC-4 6.15 PERSISTENT RESERVE IN",
             _ => finding::CONFLICTS,
         };
@@ -529,24 +552,27 @@ impl Judge {
     }
 }
 
-/// The worlds that this one is, once it is settled what the nexus has pending.
-pub(super) fn resolved(world: &World, nexus: Nexus) -> Vec<World> {
-    let at = usize::from(nexus.0);
-    let maybe = world.maybe[at] & !world.lun.pending[at];
-    let mut out = Vec::new();
-    // Every subset, the empty one first.
-    let mut subset: Pending = 0;
-    loop {
-        let mut settled = world.clone();
-        settled.maybe[at] = 0;
-        settled.lun.pending[at] |= subset;
-        // What is reported leaves the others open again: they may or may not be there.
-        out.push(settled);
-        if subset == maybe {
-            return out;
-        }
-        subset = subset.wrapping_sub(maybe) & maybe;
+/// The world in which a unit attention that the nexus may have pending is reported.
+pub(super) fn heard(world: &World, nexus: Nexus, status: Status) -> Option<World> {
+    let sense = attention_in(status)?;
+    let maybe = world.maybe[usize::from(nexus.0)];
+    let fits = |one: &Attention| one.sense() == sense || one.is_reset() && sense.asc == 0x29;
+    let mut reported = Attention::ALL.into_iter().filter(|one| maybe & bit(*one) != 0).filter(fits);
+    let exact = reported.clone().find(|one| one.sense() == sense);
+    let reported = exact.or_else(|| reported.next())?;
+    let mut world = world.clone();
+    world.maybe[usize::from(nexus.0)] &= !bit(reported);
+    Some(world)
+}
+
+/// The world in which the nexus has nothing pending that only may be there: it was answered with something else. A conflict proves
+/// nothing: it may go first.
+pub(super) fn settled(world: &World, nexus: Nexus, status: Status) -> World {
+    let mut world = world.clone();
+    if attention_in(status).is_none() && status != Status::ReservationConflict {
+        world.maybe[usize::from(nexus.0)] = 0;
     }
+    world
 }
 
 fn without_pending(world: &World, nexus: Nexus) -> World {
@@ -564,7 +590,9 @@ fn status_of(reaction: &Reaction) -> Option<Status> {
         Reaction::Refused(Status::CheckCondition(Sense::INSUFFICIENT_REGISTRATION_RESOURCES)) => None,
         Reaction::Refused(status) => Some(*status),
         Reaction::Admitted(Kind::Read | Kind::Write { .. } | Kind::Flush) => Some(Status::Good),
-        Reaction::Answered(_) | Reaction::Done(_) => Some(Status::Good),
+        Reaction::Answered(_) | Reaction::Done(_) | Reaction::Legacy(_) | Reaction::Manages(..) => {
+            Some(Status::Good)
+        }
     }
 }
 

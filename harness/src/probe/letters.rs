@@ -4,7 +4,7 @@
 //! seat, and afterwards everybody looks around, so that unit attentions and access show.
 
 use super::player::Cast;
-use super::story::{Ending, Flight, How, Order, Rk, Sark, Seat, Step};
+use super::story::{Ending, Flight, How, Order, Reset, Rk, Sark, Seat, Step};
 use crate::sim::events::Stream;
 use redline_vocab::{Name, PrIn, PrType, ServiceAction};
 
@@ -55,6 +55,7 @@ pub fn situations(cast: Cast) -> Vec<Vec<Step>> {
         steps.push(reserve(holder, PrType::WriteExclusiveRegistrantsOnly));
         all.push(steps);
     }
+    all.push(vec![Step::LegacyReserve(A)]);
     // Registrations that survive power loss, with and without a reservation.
     let lasting = |seat| {
         let order = Order { aptpl: true, ..Order::new(ServiceAction::Register).naming(Sark::First) };
@@ -72,6 +73,8 @@ pub fn letters(cast: Cast, power: bool) -> Vec<Step> {
         orders(cast, seat, &mut |order| all.push(Step::PrOut(seat, order)));
         all.extend(PrIn::ALL.map(|what| Step::PrIn(seat, what)));
         all.extend([Step::Read(seat), Step::Write(seat), Step::Flush(seat)]);
+        all.extend([Step::LegacyReserve(seat), Step::LegacyRelease(seat)]);
+        all.extend(Reset::ALL.map(|reset| Step::Reset(seat, reset)));
         all.extend(OTHERS.map(|name| Step::Other(seat, name)));
         let hows = How::ALL.into_iter().filter(|how| cast.has_second() || !how.changes_nexus());
         all.extend(hows.map(|how| Step::Reconnect(seat, how)));
@@ -95,7 +98,7 @@ const OTHERS: [Name; 6] = [
     Name::ReportSupportedOperationCodes,
 ];
 
-fn flights(victim: Seat, by: Seat) -> [Flight; 5] {
+fn flights(victim: Seat, by: Seat) -> [Flight; 6] {
     let kind = PrType::WriteExclusiveRegistrantsOnly.code();
     let flight = |ending| Flight { victim, by, ending, writes: FLIGHT_WRITES, withheld: true, kind };
     [
@@ -104,6 +107,7 @@ fn flights(victim: Seat, by: Seat) -> [Flight; 5] {
         flight(Ending::Session(How::Drop)),
         flight(Ending::Session(How::Reinstate)),
         flight(Ending::Session(How::Logout)),
+        flight(Ending::LogicalUnitReset),
     ]
 }
 
@@ -123,6 +127,10 @@ fn orders(cast: Cast, seat: Seat, give: &mut dyn FnMut(Order)) {
         give(Order::new(RegisterAndIgnoreExistingKey).naming(service).under(Rk::Wrong));
         give(Order { aptpl: true, ..Order::new(RegisterAndIgnoreExistingKey).naming(service) });
     }
+    for other in cast.seats().filter(|other| *other != seat) {
+        give(Order { with: Some(other), ..Order::new(Register).naming(Sark::First) });
+    }
+    give(Order { all_ports: true, ..Order::new(Register).naming(Sark::First) });
     for action in [Reserve, Release] {
         PrType::ALL.into_iter().for_each(|kind| give(Order::new(action).of(kind)));
         let order = Order::new(action).of(PrType::WriteExclusiveRegistrantsOnly);

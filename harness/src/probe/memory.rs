@@ -26,6 +26,8 @@ pub struct Memory {
     started: Vec<(Nexus, Tag, Command)>,
     kept_back: BTreeSet<(Nexus, Tag)>,
     replies: BTreeMap<(Nexus, Tag), Reply>,
+    /// A cold reset has broken every connection.
+    dropped: bool,
     tags: u32,
 }
 
@@ -45,6 +47,7 @@ impl Memory {
             started: Vec::new(),
             kept_back: BTreeSet::new(),
             replies: BTreeMap::new(),
+            dropped: false,
             tags: 0,
         }
     }
@@ -59,8 +62,17 @@ impl Memory {
                 Effect::Reply { nexus, tag, reply } => {
                     self.replies.insert((nexus, tag), reply);
                 }
+                Effect::DropConnections => self.dropped = true,
                 Effect::Event(_) => {}
             }
+        }
+    }
+
+    fn end_session(&mut self, nexus: Nexus, input: Input) {
+        if self.sessions.remove(&nexus) {
+            self.submit();
+            self.step(input);
+            self.kept_back.retain(|kept| kept.0 != nexus);
         }
     }
 
@@ -118,16 +130,12 @@ impl Way for Memory {
     }
 
     fn logout(&mut self, nexus: Nexus) -> Result<(), Trouble> {
-        self.cut(nexus);
+        self.end_session(nexus, Input::Logout { nexus });
         Ok(())
     }
 
     fn cut(&mut self, nexus: Nexus) {
-        if self.sessions.remove(&nexus) {
-            self.submit();
-            self.step(Input::LoseNexus { nexus });
-            self.kept_back.retain(|kept| kept.0 != nexus);
-        }
+        self.end_session(nexus, Input::LoseNexus { nexus });
     }
 
     fn send(&mut self, nexus: Nexus, command: &Command, data: DataOut) -> Result<Tag, Trouble> {
@@ -157,6 +165,9 @@ impl Way for Memory {
     fn receive(&mut self, nexus: Nexus, tag: Tag, _: Patience) -> Result<Option<Reply>, Trouble> {
         loop {
             if let Some(reply) = self.replies.remove(&(nexus, tag)) {
+                if std::mem::take(&mut self.dropped) {
+                    self.sessions.clone().into_iter().for_each(|nexus| self.cut(nexus));
+                }
                 return Ok(Some(reply));
             }
             self.submit();

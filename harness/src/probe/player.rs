@@ -9,12 +9,12 @@ use super::judge::{Judge, attention_in};
 use super::medium::{Fate, Medium, landed_late};
 use super::observed::Seen;
 use super::situation;
-use super::story::{Ending, Flight, How, Order, Rk, Sark, Seat, Step, command_words, status_words};
+use super::story::{Ending, Flight, How, Order, Reset, Rk, Sark, Seat, Step, command_words, status_words};
 use super::way::{DataOut, Patience, Trouble, Way};
 use redline_model::Set;
 use redline_vocab::{
-    Block, Command, Data, Epoch, Extent, Key, Lba, Name, Nexus, NodeId, PrIn, PrOut, Record, Reply, Sense,
-    Serial, ServiceAction, Status,
+    Block, Command, Data, Epoch, Extent, Generation, Key, Lba, Name, Nexus, Nexuses, NodeId, PortList, PrIn,
+    PrOut, Record, Reply, Sense, Serial, ServiceAction, Status,
 };
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -108,6 +108,8 @@ pub struct Player<'a> {
     second: BTreeSet<Seat>,
     /// The target has READ FULL STATUS.
     full_status: bool,
+    /// RESERVE of SPC-2 was sent.
+    legacy_used: bool,
     judge: Judge,
     log: Vec<String>,
     /// Commands sent so far.
@@ -122,7 +124,7 @@ impl<'a> Player<'a> {
     /// A stage on this way to a unit of `blocks` blocks; writes go to the blocks from `scratch` on.
     pub fn new(way: &'a mut dyn Way, cast: Cast, blocks: u64, scratch: Lba) -> Player<'a> {
         assert!((2..=SEATS_MAX).contains(&cast.seats), "{} seats", cast.seats);
-        let judge = Judge::new(blocks, redline_vocab::Generation(0), Set::EMPTY);
+        let judge = Judge::new(blocks, Generation(0), false, Set::EMPTY);
         Player {
             way,
             cast,
@@ -133,6 +135,7 @@ impl<'a> Player<'a> {
             sessions: BTreeSet::new(),
             second: BTreeSet::new(),
             full_status: true,
+            legacy_used: false,
             judge,
             log: Vec::new(),
             commands: 0,
@@ -233,6 +236,18 @@ impl<'a> Player<'a> {
                 Ok(self.ask(self.nexus(seat), command)?.1)
             }
             Step::Flush(seat) => Ok(self.ask(self.nexus(seat), Command::SynchronizeCache)?.1),
+            Step::LegacyReserve(seat) => {
+                self.legacy_used = true;
+                let (_, mut wrong) = self.ask(self.nexus(seat), Command::LegacyReserve)?;
+                wrong.extend(self.observe()?);
+                Ok(wrong)
+            }
+            Step::LegacyRelease(seat) => {
+                let (_, mut wrong) = self.ask(self.nexus(seat), Command::LegacyRelease)?;
+                wrong.extend(self.observe()?);
+                Ok(wrong)
+            }
+            Step::Reset(seat, reset) => self.reset(seat, reset),
             Step::Other(seat, name) => Ok(self.ask(self.nexus(seat), Command::Other(name))?.1),
             Step::Reconnect(seat, how) => {
                 let mut wrong = self.reconnect(seat, how)?;
@@ -269,6 +284,12 @@ impl<'a> Player<'a> {
             aptpl: order.aptpl,
             unreg: order.unreg,
             destination: order.to.map(|to| self.nexus(to)),
+            spec_i_pt: match order.with {
+                Some(seat) => PortList::Of(Nexuses::NONE.with(self.nexus(seat))),
+                None => PortList::Absent,
+            },
+            // All seats speak to one target port.
+            all_tg_pt: if order.all_ports { PortList::Of(Nexuses::NONE) } else { PortList::Absent },
             ..PrOut::new(order.action)
         }
     }
@@ -285,7 +306,11 @@ impl<'a> Player<'a> {
         self.commands += 1;
         let tag = self.way.send(nexus, command, DataOut::AtOnce)?;
         let reply = self.way.receive(nexus, tag, Patience::Long)?.ok_or(Trouble::Silent)?;
-        let count = self.met.entry(command.name().text()).or_default();
+        let name = match command {
+            Command::Manage(function) => function.name(),
+            other => other.name().map_or("", Name::text),
+        };
+        let count = self.met.entry(name).or_default();
         count.0 += 1;
         count.1 += u64::from(reply.status == Status::Good);
         Ok(reply)
@@ -355,7 +380,11 @@ impl<'a> Player<'a> {
                 _ => {
                     self.tell(onlooker, &command, &reply);
                     wrong.extend(self.judge.step(onlooker, &command, &reply));
-                    self.full_status &= what != PrIn::ReadFullStatus;
+                    if what != PrIn::ReadFullStatus || reply.status == Status::ReservationConflict {
+                        // RESERVE of SPC-2 keeps onlookers off; without it this has just been judged.
+                        return Ok(wrong);
+                    }
+                    self.full_status = false;
                 }
             }
         }
@@ -413,6 +442,29 @@ impl<'a> Player<'a> {
         self.drain(nexus)
     }
 
+    fn reset(&mut self, seat: Seat, reset: Reset) -> Result<Wrong, Trouble> {
+        let command = Command::Manage(reset.function());
+        let mut wrong = match self.ask(self.nexus(seat), command) {
+            Ok((_, wrong)) => wrong,
+            Err(Trouble::Unable(what)) => {
+                self.judge.notes.insert(format!("{}: {what}", reset.function().name()));
+                return Ok(Vec::new());
+            }
+            Err(trouble) => return Err(trouble),
+        };
+        if reset == Reset::TargetCold {
+            for nexus in std::mem::take(&mut self.sessions) {
+                self.way.cut(nexus);
+                self.way.login(nexus)?;
+                self.sessions.insert(nexus);
+                self.judge.logged_in(nexus, "TARGET COLD RESET; login with the same ISID");
+                wrong.extend(self.drain(nexus)?);
+            }
+        }
+        wrong.extend(self.observe()?);
+        Ok(wrong)
+    }
+
     fn power_cycle(&mut self) -> Result<Wrong, Trouble> {
         self.way.power_cycle()?;
         self.log.push("the target loses its power and comes up again".to_owned());
@@ -464,13 +516,17 @@ impl<'a> Player<'a> {
             let how = if withheld { ", its data kept back" } else { "" };
             self.log.push(format!("{}: {}{how}", flight.victim, command_words(&command)));
         }
-        match flight.ending {
-            Ending::Session(how) => self.session_ends(flight, how, &sent),
-            Ending::Preempt => self.preemption_ends(flight, ServiceAction::Preempt, (victim, by), sent),
-            Ending::PreemptAndAbort => {
-                self.preemption_ends(flight, ServiceAction::PreemptAndAbort, (victim, by), sent)
-            }
-        }
+        let preempting = |action| {
+            let order = Order { kind: flight.kind, ..Order::new(action) }.naming(Sark::Of(flight.victim));
+            Command::PrOut(self.resolved(flight.by, &order))
+        };
+        let command = match flight.ending {
+            Ending::Session(how) => return self.session_ends(flight, how, &sent),
+            Ending::Preempt => preempting(ServiceAction::Preempt),
+            Ending::PreemptAndAbort => preempting(ServiceAction::PreemptAndAbort),
+            Ending::LogicalUnitReset => Command::Manage(Reset::LogicalUnit.function()),
+        };
+        self.command_ends(flight, command, (victim, by), sent)
     }
 
     /// Writes meet the end of their session: once the seat is logged in again they have landed or never will.
@@ -481,8 +537,9 @@ impl<'a> Player<'a> {
         sent: &[(redline_vocab::Tag, Write)],
     ) -> Result<Wrong, Trouble> {
         let by = self.nexus(flight.by);
-        let conflicts = self.judge.lun().table.conflicts(self.nexus(flight.victim), Name::Write);
+        let victim = self.nexus(flight.victim);
         for (_, write) in sent {
+            let conflicts = self.judge.refuses(victim, &write.command);
             self.wrote(write, if conflicts { Fate::Refused } else { Fate::Unknown });
         }
         let nexus = self.relogin(flight.victim, how)?;
@@ -509,18 +566,15 @@ impl<'a> Player<'a> {
         }
     }
 
-    fn preemption_ends(
+    /// Writes meet a preemption or a reset.
+    fn command_ends(
         &mut self,
         flight: Flight,
-        action: ServiceAction,
+        command: Command,
         (victim, by): (Nexus, Nexus),
         sent: Vec<(redline_vocab::Tag, Write)>,
     ) -> Result<Wrong, Trouble> {
-        let aborts = action == ServiceAction::PreemptAndAbort;
-        let order = Order { kind: flight.kind, ..Order::new(action) }.naming(Sark::Of(flight.victim));
-        let order = self.resolved(flight.by, &order);
         let before = self.judge.lun().clone();
-        let command = Command::PrOut(order);
         let reply = self.exchange(by, &command)?;
         self.tell(by, &command, &reply);
         let done = reply.status == Status::Good;
@@ -545,7 +599,7 @@ impl<'a> Player<'a> {
             writes.push(Write { status, ..write });
         }
         let second = self.read_unjudged(by, &mut reads)?;
-        let preemption = Preemption { by, order: &order, reply: &reply };
+        let preemption = Preemption { by, command: &command, reply: &reply };
         let mut wrong: Wrong = self.judge.preempted(victim, &writes, preemption).into_iter().collect();
         self.judge.preempted_cause(preemption, before);
         for reply in &reads {
@@ -553,7 +607,8 @@ impl<'a> Player<'a> {
             self.tell(by, &command, reply);
             wrong.extend(self.judge.step(by, &command, reply));
         }
-        wrong.extend(self.landed(aborts && done, &writes, first, second));
+        let ended = (done && preemption.is_final()).then(|| preemption.name());
+        wrong.extend(self.landed(ended, &writes, first, second));
         wrong.extend(self.observe()?);
         wrong.extend(self.drain(victim)?);
         Ok(wrong)
@@ -580,17 +635,16 @@ impl<'a> Player<'a> {
     /// What the medium showed right after the preemption, and at the very end.
     fn landed(
         &mut self,
-        ended: bool,
+        ended: Option<&'static str>,
         writes: &[Write],
         first: Option<Vec<Block>>,
         second: Option<Vec<Block>>,
     ) -> Option<Mismatch> {
         let (first, second) = (first?, second?);
         let mut wrong = None;
-        if ended && first != second {
-            let situation = "a write under way when PREEMPT AND ABORT removes its nexus";
-            self.log.push("the medium has changed after GOOD to PREEMPT AND ABORT".to_owned());
-            wrong = Some(landed_late(situation.to_owned()));
+        if let Some(name) = ended.filter(|_| first != second) {
+            self.log.push(format!("the medium has changed after GOOD to {name}"));
+            wrong = Some(landed_late(format!("a write under way at {name}")));
         }
         for write in writes {
             let Command::Write { extent, record } = write.command else { continue };
@@ -614,6 +668,12 @@ impl<'a> Player<'a> {
         let seats: Vec<Nexus> = self.cast.seats().map(|seat| self.cast.nexus(seat, false)).collect();
         let onlooker = self.cast.onlooker();
         self.second.clear();
+        if std::mem::take(&mut self.legacy_used) {
+            for nexus in self.sessions.clone() {
+                self.hear_out(nexus)?;
+                self.exchange(nexus, &Command::LegacyRelease)?;
+            }
+        }
         let strangers: Vec<Nexus> =
             self.sessions.iter().copied().filter(|one| !seats.contains(one) && *one != onlooker).collect();
         for nexus in strangers {
@@ -627,28 +687,27 @@ impl<'a> Player<'a> {
             }
             self.hear_out(nexus)?;
         }
-        if !self.is_clean()? {
+        let mut generation = self.clean_generation()?;
+        if generation.is_none() {
             let register =
                 PrOut { service_key: NOBODY, ..PrOut::new(ServiceAction::RegisterAndIgnoreExistingKey) };
             self.exchange(seats[0], &Command::PrOut(register))?;
-            self.exchange(
-                seats[0],
-                &Command::PrOut(PrOut { key: NOBODY, ..PrOut::new(ServiceAction::Clear) }),
-            )?;
+            let clear = PrOut { key: NOBODY, ..PrOut::new(ServiceAction::Clear) };
+            self.exchange(seats[0], &Command::PrOut(clear))?;
             for nexus in seats.iter().copied().chain([onlooker]) {
                 self.hear_out(nexus)?;
             }
-            if !self.is_clean()? {
-                return Err(Trouble::Odd("CLEAR leaves registrations or a reservation".to_owned()));
-            }
+            generation = self.clean_generation()?;
         }
-        let Data::Keys { generation, .. } = self.exchange(onlooker, &Command::PrIn(PrIn::ReadKeys))?.data
-        else {
-            return Err(Trouble::Odd("READ KEYS is not answered".to_owned()));
+        let Some(generation) = generation else {
+            return Err(Trouble::Odd("CLEAR leaves registrations or a reservation".to_owned()));
         };
+        // CLEAR leaves APTPL as it is.
+        let capabilities = self.exchange(onlooker, &Command::PrIn(PrIn::ReportCapabilities))?.data;
+        let aptpl = matches!(capabilities, Data::Capabilities(shown) if shown.ptpl_a);
         let sessions = self.sessions.iter().copied().collect();
         let notes = std::mem::take(&mut self.judge.notes);
-        self.judge = Judge::new(self.blocks, generation, sessions);
+        self.judge = Judge::new(self.blocks, generation, aptpl, sessions);
         self.judge.notes = notes;
         Ok(())
     }
@@ -664,13 +723,14 @@ impl<'a> Player<'a> {
         Err(Trouble::Odd("unit attentions without end".to_owned()))
     }
 
-    fn is_clean(&mut self) -> Result<bool, Trouble> {
+    /// PRgeneration, if nobody is registered and nothing is reserved.
+    fn clean_generation(&mut self) -> Result<Option<Generation>, Trouble> {
         let onlooker = self.cast.onlooker();
         let keys = self.exchange(onlooker, &Command::PrIn(PrIn::ReadKeys))?.data;
         let held = self.exchange(onlooker, &Command::PrIn(PrIn::ReadReservation))?.data;
         match (keys, held) {
-            (Data::Keys { keys, .. }, Data::Reservation { held, .. }) => {
-                Ok(keys.is_empty() && held.is_none())
+            (Data::Keys { generation, keys }, Data::Reservation { held, .. }) => {
+                Ok(Some(generation).filter(|_| keys.is_empty() && held.is_none()))
             }
             _ => Err(Trouble::Odd("READ KEYS or READ RESERVATION is not answered".to_owned())),
         }

@@ -11,9 +11,16 @@ use redline_vocab::{Command, Holder, Key, Name, Nexus, PrOut, PrType, ServiceAct
 /// What is asked and what decides about it.
 pub fn of(lun: &Lun, nexus: Nexus, command: &Command) -> String {
     match command {
+        Command::PrOut(order) if lun.legacy.is_some() => {
+            format!("{} while RESERVE (SPC-2) is in force", order.action.name())
+        }
+        Command::PrIn(what) if lun.legacy.is_some() => {
+            format!("{} while RESERVE (SPC-2) is in force", pr_in_words(*what))
+        }
         Command::PrOut(order) => pr_out(&lun.table, nexus, order),
         Command::PrIn(what) => pr_in_words(*what).to_owned(),
-        other => access(&lun.table, nexus, other.name()),
+        Command::Manage(function) => function.name().to_owned(),
+        other => other.name().map_or_else(String::new, |name| access(lun, nexus, name)),
     }
 }
 
@@ -30,8 +37,13 @@ pub const fn class(kind: PrType) -> &'static str {
     }
 }
 
-fn access(table: &Table, nexus: Nexus, name: Name) -> String {
-    let name = name.text();
+fn access(lun: &Lun, nexus: Nexus, name: Name) -> String {
+    let (table, name) = (&lun.table, name.text());
+    match lun.legacy {
+        Some(holder) if holder == nexus => return format!("{name} by who has reserved with RESERVE"),
+        Some(_) => return format!("{name} by another while RESERVE (SPC-2) is in force"),
+        None => {}
+    }
     let Some(held) = table.reservation else { return format!("{name} while nothing is reserved") };
     if table.holders().has(nexus) {
         return format!("{name} by the reservation holder");

@@ -3,7 +3,7 @@
 //! Steps speak of *seats* and of keys by what they mean ("the right key", "the key of B"), not by number: a story keeps its sense when
 //! steps are left out of it. A seat is one initiator port of the probe; it gets another ISID, and so becomes another nexus, where a step says so.
 
-use redline_vocab::{Command, Key, Name, PrIn, PrOut, PrType, ServiceAction, Status};
+use redline_vocab::{Command, Function, Key, Name, PortList, PrIn, PrOut, PrType, ServiceAction, Status};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -69,6 +69,10 @@ pub struct Order {
     pub unreg: bool,
     /// REGISTER AND MOVE: to whom.
     pub to: Option<Seat>,
+    /// SPEC_I_PT: register this seat as well.
+    pub with: Option<Seat>,
+    /// ALL_TG_PT.
+    pub all_ports: bool,
 }
 
 impl Order {
@@ -83,6 +87,8 @@ impl Order {
             aptpl: false,
             unreg: false,
             to: None,
+            with: None,
+            all_ports: false,
         }
     }
 
@@ -142,6 +148,32 @@ impl How {
     }
 }
 
+/// A reset.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Reset {
+    /// LOGICAL UNIT RESET
+    LogicalUnit,
+    /// TARGET WARM RESET
+    TargetWarm,
+    /// TARGET COLD RESET: the connections go as well.
+    TargetCold,
+}
+
+impl Reset {
+    /// All of them.
+    pub const ALL: [Reset; 3] = [Reset::LogicalUnit, Reset::TargetWarm, Reset::TargetCold];
+
+    /// The task management function.
+    pub const fn function(self) -> Function {
+        match self {
+            Reset::LogicalUnit => Function::LogicalUnitReset,
+            Reset::TargetWarm => Function::TargetWarmReset,
+            Reset::TargetCold => Function::TargetColdReset,
+        }
+    }
+}
+
 /// What ends the writes of a [`Flight`].
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -152,6 +184,8 @@ pub enum Ending {
     PreemptAndAbort,
     /// The victim's session ends in this way.
     Session(How),
+    /// The other seat resets the logical unit.
+    LogicalUnitReset,
 }
 
 /// Writes that are under way when something ends them. Afterwards the medium is read twice: at once, and after everything that
@@ -187,6 +221,12 @@ pub enum Step {
     Write(Seat),
     /// SYNCHRONIZE CACHE.
     Flush(Seat),
+    /// RESERVE(6) of SPC-2.
+    LegacyReserve(Seat),
+    /// RELEASE(6) of SPC-2.
+    LegacyRelease(Seat),
+    /// A reset.
+    Reset(Seat, Reset),
     /// Another command.
     Other(Seat, Name),
     /// The seat's session ends, and it logs in again.
@@ -206,6 +246,9 @@ impl Step {
             Step::Read(seat) => format!("{seat}: READ"),
             Step::Write(seat) => format!("{seat}: WRITE"),
             Step::Flush(seat) => format!("{seat}: SYNCHRONIZE CACHE"),
+            Step::LegacyReserve(seat) => format!("{seat}: RESERVE (SPC-2)"),
+            Step::LegacyRelease(seat) => format!("{seat}: RELEASE (SPC-2)"),
+            Step::Reset(seat, reset) => format!("{seat}: {}", reset.function().name()),
             Step::Other(seat, name) => format!("{seat}: {}", name.text()),
             Step::Reconnect(seat, how) => format!("{seat}: {}", how.words()),
             Step::Flight(flight) => flight.words(),
@@ -237,9 +280,11 @@ impl Order {
             None => format!(", type {:X}h", self.kind),
         };
         let to = self.to.map(|seat| format!(", to {seat}")).unwrap_or_default();
+        let with = self.with.map(|seat| format!(", SPEC_I_PT with {seat}")).unwrap_or_default();
         let aptpl = if self.aptpl { ", APTPL" } else { "" };
         let unreg = if self.unreg { ", UNREG" } else { "" };
-        format!("{}{key}{service}{kind}{to}{aptpl}{unreg}", self.action.name())
+        let all = if self.all_ports { ", ALL_TG_PT" } else { "" };
+        format!("{}{key}{service}{kind}{to}{with}{aptpl}{unreg}{all}", self.action.name())
     }
 }
 
@@ -251,6 +296,7 @@ impl Flight {
             Ending::Preempt => format!("{by}: PREEMPT of {victim}'s key"),
             Ending::PreemptAndAbort => format!("{by}: PREEMPT AND ABORT of {victim}'s key"),
             Ending::Session(how) => format!("{victim}: {}", how.words()),
+            Ending::LogicalUnitReset => format!("{by}: LOGICAL UNIT RESET"),
         };
         format!("{victim}: {writes} writes at once{more}; then {end}; then {by} reads, twice")
     }
@@ -263,7 +309,8 @@ pub fn command_words(command: &Command) -> String {
         Command::PrIn(what) => pr_in_words(*what).to_owned(),
         Command::Read(extent) => format!("READ {} block(s) at {}", extent.blocks, extent.lba.0),
         Command::Write { extent, .. } => format!("WRITE {} block(s) at {}", extent.blocks, extent.lba.0),
-        other => other.name().text().to_owned(),
+        Command::Manage(function) => function.name().to_owned(),
+        other => other.name().map_or("", Name::text).to_owned(),
     }
 }
 
@@ -278,7 +325,12 @@ fn pr_out_words(order: &PrOut) -> String {
     let scope = if order.scope == 0 { String::new() } else { format!(" scope {:X}h", order.scope) };
     let aptpl = if order.aptpl { " APTPL=1" } else { "" };
     let unreg = if order.unreg { " UNREG=1" } else { "" };
-    format!("{} key {key:#x} service action key {service:#x}{kind}{scope}{aptpl}{unreg}", order.action.name())
+    let spec = if order.spec_i_pt == PortList::Absent { "" } else { " SPEC_I_PT=1" };
+    let all = if order.all_tg_pt == PortList::Absent { "" } else { " ALL_TG_PT=1" };
+    format!(
+        "{} key {key:#x} service action key {service:#x}{kind}{scope}{aptpl}{unreg}{spec}{all}",
+        order.action.name()
+    )
 }
 
 /// The standard's name of a PERSISTENT RESERVE IN service action.

@@ -53,7 +53,7 @@ fn each_planted_bug_is_found() {
 }
 
 /// The bugs of the target; the others are bugs of nodes.
-const BUGS: [Quirk; 16] = [
+const BUGS: [Quirk; 21] = [
     Quirk::AbortIgnored,
     Quirk::AbortBeforeQuiet,
     Quirk::PersistLate,
@@ -70,6 +70,11 @@ const BUGS: [Quirk; 16] = [
     Quirk::PreemptKeepsVictim,
     Quirk::ExecutedDespiteAttention,
     Quirk::NexusLossUnregisters,
+    Quirk::LegacyOutlivesNexus,
+    Quirk::CrhIgnored,
+    Quirk::ResetClearsRegistrations,
+    Quirk::ResetBeforeQuiet,
+    Quirk::SpecIPtPartial,
 ];
 
 #[test]
