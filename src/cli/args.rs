@@ -2,6 +2,7 @@
 
 use clap::builder::PossibleValuesParser;
 use clap::{ArgAction, Parser, Subcommand, ValueEnum};
+use redline_harness::probe::address::Address;
 use redline_harness::record::Shard;
 use redline_harness::report::Format as Rendered;
 use redline_harness::verdict::Outcome;
@@ -21,6 +22,16 @@ Examples:
 
 Exit codes: 0 holds, 1 violated or diverged, 2 usage or malformed input, 3 inconclusive, 4 vacuous,
 5 nondeterministic, 6 refused by the fabric, 70 internal error, 74 input or output error, 130 interrupted.";
+
+const PROBE_EXAMPLES: &str = "\
+Examples:
+  redline probe iscsi://127.0.0.1:3260/iqn.2026-11.example:disk/1                looks, changes nothing
+  redline probe iscsi://10.0.0.7/iqn.2026-11.example:disk/1 --dataloss           tests a scratch LUN
+  redline probe iscsi://... --dataloss --restart-cmd './power-cycle.sh'          with power loss as well
+  redline probe iscsi://... --dataloss --story redline-out/probe-1/x.story.json  one finding again
+  redline probe --self --quirk abort-ignored                                     our own target, with a bug
+
+The LUN must hold nothing: one with registrations of others, a reservation, a partition table or a file system is refused.";
 
 const VERSIONS: &str = concat!(
     env!("CARGO_PKG_VERSION"),
@@ -112,6 +123,9 @@ pub enum Command {
         #[arg(long, value_name = "SECONDS")]
         owner_within: Option<u64>,
     },
+    /// Tests the persistent reservations of any iSCSI target against the model
+    #[command(before_help = PROBE_EXAMPLES)]
+    Probe(Probe),
     /// Drives the fabric along a counterexample or a trace; it follows or refuses, and never improvises
     #[command(before_help = "Example: redline replay counterexample.ndjson --quirk plain-preempt")]
     Replay {
@@ -293,6 +307,49 @@ pub struct Chaos {
     /// Records the trace of every run in the run's folder
     #[arg(long, action = ArgAction::SetTrue, conflicts_with_all = ["for_time", "case"])]
     pub record: bool,
+}
+
+#[derive(clap::Args, Debug)]
+pub struct Probe {
+    /// The logical unit: iscsi://[USER@]HOST[:PORT]/TARGET-NAME/LUN
+    #[arg(value_parser = Address::parse, required_unless_present = "own")]
+    pub url: Option<Address>,
+    /// Tests the fabric's own target, in memory
+    #[arg(long = "self", id = "own", conflicts_with_all = ["url", "dataloss", "restart_cmd", "password_file", "initiator"])]
+    pub own: bool,
+    /// Plants a bug in the fabric's own target; may be given several times
+    #[arg(long, value_name = "BUG", value_parser = quirks(), requires = "own")]
+    pub quirk: Vec<String>,
+    /// Registers, reserves, resets, and writes to a small scratch range of the LUN
+    #[arg(long)]
+    pub dataloss: bool,
+    /// Initiator ports that act: 2 to 6; up to 3 each try a second ISID as well
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u8).range(2..=6))]
+    pub nexuses: u8,
+    /// Stops after about so many commands
+    #[arg(long, value_name = "N", default_value_t = 600_000)]
+    pub commands: u64,
+    /// Stops after this time, as in 90s or 10m
+    #[arg(long = "for", id = "for_time", value_name = "TIME", value_parser = duration)]
+    pub for_time: Option<Duration>,
+    /// Length up to which all words over the small alphabet of commands are tried
+    #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u32).range(0..=5))]
+    pub depth: u32,
+    /// Seed of the random stories
+    #[arg(long, default_value_t = 1)]
+    pub seed: u64,
+    /// Shell command that takes the target's power away, and gives it back before it returns
+    #[arg(long, value_name = "CMD", requires = "dataloss")]
+    pub restart_cmd: Option<String>,
+    /// File with the CHAP secret of the user in the address; otherwise REDLINE_CHAP_SECRET is taken
+    #[arg(long, value_name = "FILE")]
+    pub password_file: Option<PathBuf>,
+    /// iSCSI name of the probe; several are given to its nexuses in turn
+    #[arg(long, value_name = "NAME", default_value = "iqn.2026-11.example.redline:probe")]
+    pub initiator: Vec<String>,
+    /// Tells only this story, as a finding keeps it
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["nexuses", "depth", "seed"])]
+    pub story: Option<PathBuf>,
 }
 
 /// What can be done with a fabric.

@@ -7,6 +7,7 @@ mod children;
 mod desk;
 mod explain;
 mod fabric;
+mod probe;
 mod process;
 mod run;
 mod ui;

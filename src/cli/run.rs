@@ -1,7 +1,7 @@
 //! Does what was asked.
 
 use super::args::{self, Args, Arm, Chaos, Check, Command, Common, Foreign};
-use super::{desk, explain, fabric, process, ui};
+use super::{desk, explain, fabric, probe, process, ui};
 use clap::CommandFactory;
 use redline_harness::case::Case;
 use redline_harness::chaos::Run;
@@ -49,6 +49,14 @@ fn dispatch(args: &Args) -> Result<u8, Error> {
                 } else {
                     jobs::conform::run(desk, trace, within)?
                 });
+                Ok(())
+            })
+        }
+        Command::Probe(asked) => {
+            let ask = probe::ask(asked, quirks(&asked.quirk))?;
+            let name = asked.url.as_ref().map_or("self".to_owned(), ToString::to_string);
+            work(common, "probe", &name, None, |desk, done| {
+                done(jobs::probe::run(desk, &ask)?);
                 Ok(())
             })
         }

@@ -7,6 +7,7 @@ pub mod chaos;
 pub mod check;
 pub mod conform;
 pub mod hazards;
+pub mod probe;
 pub mod processes;
 pub mod replay;
 pub mod shrink;

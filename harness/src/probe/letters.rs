@@ -55,6 +55,11 @@ pub fn situations(cast: Cast) -> Vec<Vec<Step>> {
         steps.push(reserve(holder, PrType::WriteExclusiveRegistrantsOnly));
         all.push(steps);
     }
+    // B has news waiting, which its next command meets.
+    let release = Order::new(ServiceAction::Release).of(PrType::WriteExclusiveRegistrantsOnly);
+    let mut steps = registers(&[A, B]);
+    steps.extend([reserve(A, PrType::WriteExclusiveRegistrantsOnly), Step::PrOut(A, release)]);
+    all.push(steps);
     all.push(vec![Step::LegacyReserve(A)]);
     // Registrations that survive power loss, with and without a reservation.
     let lasting = |seat| {
@@ -66,24 +71,28 @@ pub fn situations(cast: Cast) -> Vec<Vec<Step>> {
     all
 }
 
-/// What is tried in each situation.
+/// What is tried in each situation, what matters most first: a test that is cut short has seen it.
 pub fn letters(cast: Cast, power: bool) -> Vec<Step> {
     let mut all = Vec::new();
-    for seat in cast.seats() {
-        orders(cast, seat, &mut |order| all.push(Step::PrOut(seat, order)));
-        all.extend(PrIn::ALL.map(|what| Step::PrIn(seat, what)));
-        all.extend([Step::Read(seat), Step::Write(seat), Step::Flush(seat)]);
-        all.extend([Step::LegacyReserve(seat), Step::LegacyRelease(seat)]);
-        all.extend(Reset::ALL.map(|reset| Step::Reset(seat, reset)));
-        all.extend(OTHERS.map(|name| Step::Other(seat, name)));
-        let hows = How::ALL.into_iter().filter(|how| cast.has_second() || !how.changes_nexus());
-        all.extend(hows.map(|how| Step::Reconnect(seat, how)));
-        for victim in cast.seats().filter(|victim| *victim != seat) {
-            all.extend(flights(victim, seat).map(Step::Flight));
+    for by in cast.seats() {
+        for victim in cast.seats().filter(|victim| *victim != by) {
+            all.extend(flights(victim, by).map(Step::Flight));
         }
     }
     if power {
         all.push(Step::PowerCycle);
+    }
+    let hows = || How::ALL.into_iter().filter(|how| cast.has_second() || !how.changes_nexus());
+    for seat in cast.seats() {
+        all.extend(hows().map(|how| Step::Reconnect(seat, how)));
+        all.extend(Reset::ALL.map(|reset| Step::Reset(seat, reset)));
+        all.extend([Step::Read(seat), Step::Write(seat), Step::Flush(seat)]);
+        all.extend([Step::LegacyReserve(seat), Step::LegacyRelease(seat)]);
+        all.extend(PrIn::ALL.map(|what| Step::PrIn(seat, what)));
+        all.extend(OTHERS.map(|name| Step::Other(seat, name)));
+    }
+    for seat in cast.seats() {
+        orders(cast, seat, &mut |order| all.push(Step::PrOut(seat, order)));
     }
     all
 }

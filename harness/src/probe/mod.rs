@@ -9,6 +9,7 @@
 //!
 //! **Deliberately absent:** rules of reservations, which are the model's; any knowledge of a particular target.
 
+pub mod address;
 pub mod finding;
 mod flight;
 pub mod hunt;
@@ -18,8 +19,10 @@ mod medium;
 pub mod memory;
 mod observed;
 pub mod player;
+pub mod safety;
 mod situation;
 pub mod story;
+pub mod tcp;
 #[cfg(test)]
 mod tests;
 pub mod way;

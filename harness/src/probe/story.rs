@@ -238,6 +238,31 @@ pub enum Step {
 }
 
 impl Step {
+    /// Whether so many seats are enough for it.
+    pub fn is_within(&self, seats: u8) -> bool {
+        let named: Vec<Seat> = match self {
+            Step::PrOut(seat, order) => {
+                let key = match order.service_key {
+                    Sark::Of(other) => Some(other),
+                    Sark::Zero | Sark::First | Sark::Second | Sark::Shared | Sark::Own | Sark::Nobody => None,
+                };
+                [Some(*seat), key, order.to, order.with].into_iter().flatten().collect()
+            }
+            Step::PrIn(seat, _)
+            | Step::Read(seat)
+            | Step::Write(seat)
+            | Step::Flush(seat)
+            | Step::LegacyReserve(seat)
+            | Step::LegacyRelease(seat)
+            | Step::Reset(seat, _)
+            | Step::Other(seat, _)
+            | Step::Reconnect(seat, _) => vec![*seat],
+            Step::Flight(flight) => vec![flight.victim, flight.by],
+            Step::PowerCycle => Vec::new(),
+        };
+        named.iter().all(|seat| seat.0 < seats)
+    }
+
     /// In words, keys by their meaning.
     pub fn words(&self) -> String {
         match self {
