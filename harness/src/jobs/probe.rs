@@ -235,7 +235,10 @@ fn rows(hunt: &Hunt) -> Vec<Row<'_>> {
         row.times += found.times;
         row.danger = row.danger.max(found.mismatch.danger);
         // One that was seen again, alone, and is short, tells most.
-        let weight = |found: &Found| (!found.again, found.follows.is_some(), found.story.len());
+        let weight = |found: &Found| {
+            let danger = std::cmp::Reverse(found.mismatch.danger);
+            (!found.again, danger, found.follows.is_some(), found.story.len())
+        };
         if weight(found) < weight(row.first) {
             row.first = found;
         }

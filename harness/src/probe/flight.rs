@@ -10,7 +10,7 @@
 //! tries each number, and for each write that was let in whether it had ended. What the replies leave is lawful.
 
 use super::finding::{self, Aspect, Danger, Mismatch, Signature};
-use super::judge::{Judge, World, bit, heard, settled};
+use super::judge::{Judge, World, attention_in, bit, heard, settled};
 use super::situation;
 use super::story::status_words;
 use redline_model::Attention;
@@ -86,10 +86,13 @@ impl Judge {
         }
         // Without the writes: is it the preemption itself that is wrong?
         let wrong = self.step(preemption.by, preemption.command, preemption.reply);
+        // Nobody can say what the victim has heard meanwhile.
         let mut loose = self.worlds().to_vec();
         for world in &mut loose {
+            let pending = &mut world.lun.pending[usize::from(victim.0)];
             world.maybe[usize::from(victim.0)] |=
-                bit(Attention::CommandsCleared) | bit(Attention::RegistrationsPreempted);
+                *pending | bit(Attention::CommandsCleared) | bit(Attention::RegistrationsPreempted);
+            *pending = 0;
         }
         self.keep(loose);
         if wrong.is_some() || self.open.is_some() {
@@ -193,7 +196,10 @@ impl Judge {
                     Due::Replied(_, _, Answer::Status(status)) => Some(*status),
                     _ => None,
                 });
-                if owed.is_some() && owed == write.status {
+                // Which news exactly a write has met is judged where nothing else is under way.
+                let news =
+                    |status: Option<Status>| status.is_some_and(|status| attention_in(status).is_some());
+                if owed.is_some() && (owed == write.status || news(owed) && news(write.status)) {
                     out.push(next);
                 }
             }

@@ -543,7 +543,18 @@ impl Judge {
             Command::PrIn(_) => "SPC-4 6.15 PERSISTENT RESERVE IN",
             _ => finding::CONFLICTS,
         };
+        // What the two kinds of reservations do to each other fences nobody: clusters use one of them.
+        let danger = if self.lun().legacy.is_some() { danger.min(Danger::Misreports) } else { danger };
         let wrong = Mismatch { signature, danger, clause };
+        if took_effect && matches!(command, Command::LegacyReserve) {
+            // Whether it has been carried out the next commands show.
+            let mut worlds = self.worlds.clone();
+            worlds.extend(self.worlds.iter().cloned().map(|mut world| {
+                world.lun.legacy = Some(nexus);
+                world
+            }));
+            self.keep(worlds);
+        }
         if took_effect && matches!(command, Command::PrOut(_)) {
             self.open = Some(wrong);
             return None;

@@ -110,6 +110,8 @@ pub struct Player<'a> {
     full_status: bool,
     /// RESERVE of SPC-2 was sent.
     legacy_used: bool,
+    /// The onlooker is reading.
+    looking_on: bool,
     judge: Judge,
     log: Vec<String>,
     /// Commands sent so far.
@@ -136,6 +138,7 @@ impl<'a> Player<'a> {
             second: BTreeSet::new(),
             full_status: true,
             legacy_used: false,
+            looking_on: false,
             judge,
             log: Vec::new(),
             commands: 0,
@@ -186,29 +189,37 @@ impl<'a> Player<'a> {
         End::Whole
     }
 
-    /// The target gave no legal answer: that is a divergence, and the end of the story. Every session is made anew.
+    /// The target gave no legal answer: that is a divergence, and the end of the story.
     fn broken(&mut self, step: Step, trouble: Trouble, tolerated: &Tolerated, wrong: &mut Wrong) -> End {
-        let got = match &trouble {
+        let (aspect, expected, got) = match &trouble {
             Trouble::Unable(_) => return End::Broken(trouble),
-            Trouble::Lost(_) => "the connection ends".to_owned(),
-            Trouble::LoginRefused(_) => "login is refused".to_owned(),
-            Trouble::Odd(what) => what.clone(),
-            Trouble::Silent => "nothing".to_owned(),
+            Trouble::Odd(what) => (Aspect::Status, "an answer that the standard knows", what.clone()),
+            Trouble::Lost(_) => (Aspect::Silence, "an answer", "the connection ends".to_owned()),
+            Trouble::LoginRefused(_) => (Aspect::Silence, "a session", "login is refused".to_owned()),
+            Trouble::Silent => (Aspect::Silence, "an answer", "nothing".to_owned()),
         };
-        for nexus in std::mem::take(&mut self.sessions) {
-            self.way.cut(nexus);
+        if aspect == Aspect::Silence {
+            // Every session is made anew.
+            for nexus in std::mem::take(&mut self.sessions) {
+                self.way.cut(nexus);
+            }
         }
-        let situation = match step {
-            Step::PrOut(seat, order) => {
+        let situation = match (step, self.judge.causes.last()) {
+            // The answer to an onlooker: the step itself was answered.
+            (Step::PrOut(..), Some(cause)) if self.looking_on => cause.situation.clone(),
+            (Step::PrOut(seat, order), _) => {
                 let command = Command::PrOut(self.resolved(seat, &order));
                 situation::of(self.judge.lun(), self.nexus(seat), &command)
             }
-            other => other.words(),
+            (other, _) => other.words(),
         };
-        let signature =
-            Signature { situation, aspect: Aspect::Silence, expected: "an answer".to_owned(), got };
+        self.looking_on = false;
+        let signature = Signature { situation, aspect, expected: expected.to_owned(), got };
         let known = tolerated.contains(&signature);
-        let clause = "SAM-5 5.1: every command is answered, unless it is aborted";
+        let clause = match aspect {
+            Aspect::Status => "SPC-4 6.15 PERSISTENT RESERVE IN: fields with the values that are defined",
+            _ => "SAM-5 5.1: every command is answered, unless it is aborted",
+        };
         wrong.push(Mismatch { signature, danger: Danger::Loses, clause });
         if known { End::Unclear } else { End::Diverged }
     }
@@ -354,6 +365,13 @@ impl<'a> Player<'a> {
 
     /// What the onlooker sees, judged.
     fn observe(&mut self) -> Result<Wrong, Trouble> {
+        self.looking_on = true;
+        let wrong = self.look_on()?;
+        self.looking_on = false;
+        Ok(wrong)
+    }
+
+    fn look_on(&mut self) -> Result<Wrong, Trouble> {
         let onlooker = self.cast.onlooker();
         let mut wrong = Vec::new();
         let mut seen =
@@ -723,17 +741,20 @@ impl<'a> Player<'a> {
         Err(Trouble::Odd("unit attentions without end".to_owned()))
     }
 
-    /// PRgeneration, if nobody is registered and nothing is reserved.
+    /// PRgeneration, if nobody is registered and nothing is reserved. What cannot be read is not clean.
     fn clean_generation(&mut self) -> Result<Option<Generation>, Trouble> {
         let onlooker = self.cast.onlooker();
-        let keys = self.exchange(onlooker, &Command::PrIn(PrIn::ReadKeys))?.data;
-        let held = self.exchange(onlooker, &Command::PrIn(PrIn::ReadReservation))?.data;
-        match (keys, held) {
-            (Data::Keys { generation, keys }, Data::Reservation { held, .. }) => {
-                Ok(Some(generation).filter(|_| keys.is_empty() && held.is_none()))
+        let mut read = |what| match self.exchange(onlooker, &Command::PrIn(what)) {
+            Ok(reply) => Ok(reply.data),
+            Err(Trouble::Odd(_)) => Ok(Data::Nothing),
+            Err(trouble) => Err(trouble),
+        };
+        Ok(match (read(PrIn::ReadKeys)?, read(PrIn::ReadReservation)?) {
+            (Data::Keys { generation, keys }, Data::Reservation { held: None, .. }) => {
+                Some(generation).filter(|_| keys.is_empty())
             }
-            _ => Err(Trouble::Odd("READ KEYS or READ RESERVATION is not answered".to_owned())),
-        }
+            _ => None,
+        })
     }
 
     /// Starts the target anew after it has gone.

@@ -20,6 +20,10 @@ pub fn of(lun: &Lun, nexus: Nexus, command: &Command) -> String {
         Command::PrOut(order) => pr_out(&lun.table, nexus, order),
         Command::PrIn(what) => pr_in_words(*what).to_owned(),
         Command::Manage(function) => function.name().to_owned(),
+        Command::LegacyReserve | Command::LegacyRelease if !lun.table.registered().is_empty() => {
+            let name = if *command == Command::LegacyReserve { "RESERVE" } else { "RELEASE" };
+            format!("{name} (SPC-2) while there are registrations")
+        }
         other => other.name().map_or_else(String::new, |name| access(lun, nexus, name)),
     }
 }
