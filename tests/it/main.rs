@@ -30,5 +30,6 @@ mod processes;
 // The program: exit codes, errors, nothing overwritten, interruption, and the way from finding to replay.
 mod command_line;
 mod long_checks;
+mod probe;
 mod round_trip;
 mod verify;

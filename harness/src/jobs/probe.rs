@@ -260,6 +260,7 @@ fn tell(scene: &Scene<'_>, section: &mut Section, player: &Player<'_>, hunt: Hun
     section.figure("power cycles", if scene.power { "tried" } else { "not tried: no --restart-cmd" });
     section.figure("divergences", format!("{} kinds in {} situations", rows.len(), hunt.found.len()));
     section.tables.push(divergences(&rows));
+    section.tables.push(situations(&hunt));
     section.tables.push(Table {
         title: "noted, and no divergence: missing options, free choices".to_owned(),
         columns: vec!["what".to_owned()],
@@ -353,6 +354,27 @@ fn divergences(rows: &[Row<'_>]) -> Table {
             })
             .collect(),
     }
+}
+
+fn situations(hunt: &Hunt) -> Table {
+    let columns = ["danger", "in", "where", "expected", "got", "times"];
+    let mut rows: Vec<Vec<String>> = hunt
+        .found
+        .iter()
+        .map(|found| {
+            let signature = &found.mismatch.signature;
+            vec![
+                found.mismatch.danger.to_string(),
+                signature.aspect.words().to_owned(),
+                signature.situation.clone(),
+                signature.expected.clone(),
+                signature.got.clone(),
+                found.times.to_string(),
+            ]
+        })
+        .collect();
+    rows.sort();
+    Table { title: "all situations".to_owned(), columns: columns.map(str::to_owned).to_vec(), rows }
 }
 
 /// A row with its shortest story, stored so that it can be told again.

@@ -170,6 +170,10 @@ impl<'a> Player<'a> {
 
     fn perform(&mut self, steps: &[Step], tolerated: &Tolerated, wrong: &mut Wrong) -> End {
         for step in steps {
+            if self.ends_the_target(*step, tolerated) {
+                self.log.push(format!("{}: not sent, it ends the target", step.words()));
+                continue;
+            }
             let found = match self.step(*step) {
                 Ok(found) => found,
                 Err(trouble) => {
@@ -187,6 +191,27 @@ impl<'a> Player<'a> {
             }
         }
         End::Whole
+    }
+
+    /// Whether it is known already that the target does not outlive this.
+    fn ends_the_target(&self, step: Step, tolerated: &Tolerated) -> bool {
+        let deadly: Vec<&str> = tolerated
+            .iter()
+            .filter(|one| one.aspect == Aspect::Silence)
+            .map(|one| one.situation.as_str())
+            .collect();
+        !deadly.is_empty() && deadly.contains(&self.situation(step).as_str())
+    }
+
+    /// The situation of a step, as a divergence in it would be called.
+    fn situation(&self, step: Step) -> String {
+        match step {
+            Step::PrOut(seat, order) => {
+                let command = Command::PrOut(self.resolved(seat, &order));
+                situation::of(self.judge.lun(), self.nexus(seat), &command)
+            }
+            other => other.words(),
+        }
     }
 
     /// The target gave no legal answer: that is a divergence, and the end of the story.
@@ -207,11 +232,7 @@ impl<'a> Player<'a> {
         let situation = match (step, self.judge.causes.last()) {
             // The answer to an onlooker: the step itself was answered.
             (Step::PrOut(..), Some(cause)) if self.looking_on => cause.situation.clone(),
-            (Step::PrOut(seat, order), _) => {
-                let command = Command::PrOut(self.resolved(seat, &order));
-                situation::of(self.judge.lun(), self.nexus(seat), &command)
-            }
-            (other, _) => other.words(),
+            (other, _) => self.situation(other),
         };
         self.looking_on = false;
         let signature = Signature { situation, aspect, expected: expected.to_owned(), got };
@@ -721,8 +742,11 @@ impl<'a> Player<'a> {
             return Err(Trouble::Odd("CLEAR leaves registrations or a reservation".to_owned()));
         };
         // CLEAR leaves APTPL as it is.
-        let capabilities = self.exchange(onlooker, &Command::PrIn(PrIn::ReportCapabilities))?.data;
-        let aptpl = matches!(capabilities, Data::Capabilities(shown) if shown.ptpl_a);
+        let aptpl = match self.exchange(onlooker, &Command::PrIn(PrIn::ReportCapabilities)) {
+            Ok(reply) => matches!(reply.data, Data::Capabilities(shown) if shown.ptpl_a),
+            Err(Trouble::Odd(_)) => false,
+            Err(trouble) => return Err(trouble),
+        };
         let sessions = self.sessions.iter().copied().collect();
         let notes = std::mem::take(&mut self.judge.notes);
         self.judge = Judge::new(self.blocks, generation, aptpl, sessions);
