@@ -3,7 +3,7 @@
 use super::{Desk, Error, file_word, io_error, since};
 use crate::probe::address::Address;
 use crate::probe::finding::{Danger, Family};
-use crate::probe::hunt::{Bounds, Ended, Found, Hunt, Hunter};
+use crate::probe::hunt::{Again, Bounds, Ended, Found, Hunt, Hunter};
 use crate::probe::memory::Memory;
 use crate::probe::player::{Cast, Player, SCRATCH_BLOCKS};
 use crate::probe::safety::{self, Unit};
@@ -233,23 +233,27 @@ fn rows(hunt: &Hunt) -> Vec<Row<'_>> {
         let row = families.entry(found.mismatch.family()).or_insert(fresh);
         row.situations.push(&found.mismatch.signature.situation);
         row.times += found.times;
-        row.danger = row.danger.max(found.mismatch.danger);
         // One that was seen again, alone, and is short, tells most.
         let weight = |found: &Found| {
             let danger = std::cmp::Reverse(found.mismatch.danger);
-            (!found.again, danger, found.follows.is_some(), found.story.len())
+            (found.follows.is_some(), danger, found.again, found.story.len())
         };
         if weight(found) < weight(row.first) {
             row.first = found;
         }
     }
     let mut rows: Vec<Row<'_>> = families.into_values().collect();
+    for row in &mut rows {
+        row.danger = row.first.mismatch.danger;
+    }
     rows.sort_by_key(|row| std::cmp::Reverse(row.danger));
     rows
 }
 
 fn tell(scene: &Scene<'_>, section: &mut Section, player: &Player<'_>, hunt: Hunt) -> Result<(), Error> {
-    let rows = rows(&hunt);
+    // What is seen only once the target has left the model's state may be a consequence: it is listed, and decides nothing.
+    let (later, rows): (Vec<Row<'_>>, Vec<Row<'_>>) =
+        rows(&hunt).into_iter().partition(|row| row.first.follows.is_some());
     section.figure("initiator ports that act", player.cast().seats);
     section.figure("commands sent", player.commands);
     for (kind, count) in &hunt.stories {
@@ -258,8 +262,16 @@ fn tell(scene: &Scene<'_>, section: &mut Section, player: &Player<'_>, hunt: Hun
     section.figure("seed of the random stories", scene.ask.seed);
     section.figure("stories whose end could not be judged", hunt.unclear);
     section.figure("power cycles", if scene.power { "tried" } else { "not tried: no --restart-cmd" });
-    section.figure("divergences", format!("{} kinds in {} situations", rows.len(), hunt.found.len()));
-    section.tables.push(divergences(&rows));
+    let counts = (rows.len(), later.len(), hunt.found.len());
+    section.figure(
+        "divergences",
+        format!(
+            "{} kinds, and {} seen only after others; {} situations in all",
+            counts.0, counts.1, counts.2
+        ),
+    );
+    section.tables.push(divergences("divergences, the most dangerous first", &rows));
+    section.tables.push(divergences("seen only after another divergence, perhaps its consequence", &later));
     section.tables.push(situations(&hunt));
     section.tables.push(Table {
         title: "noted, and no divergence: missing options, free choices".to_owned(),
@@ -294,7 +306,6 @@ fn tell(scene: &Scene<'_>, section: &mut Section, player: &Player<'_>, hunt: Hun
         (_, false) => Outcome::Violated,
         (Ended::Gone(_), true) => Outcome::InputOutput,
         (Ended::Cut | Ended::TooMany, true) => Outcome::Inconclusive,
-        (Ended::Whole, true) if scene.ask.story.is_some() => Outcome::Holds,
         (Ended::Whole, true) => Outcome::Holds,
     };
     section.figure("safe for cluster fencing", &fencing);
@@ -332,10 +343,10 @@ fn fencing(scene: &Scene<'_>, rows: &[Row<'_>], hunt: &Hunt, complete: bool) -> 
     }
 }
 
-fn divergences(rows: &[Row<'_>]) -> Table {
+fn divergences(title: &str, rows: &[Row<'_>]) -> Table {
     let columns = ["danger", "in", "where", "expected", "got", "situations", "times", "clause"];
     Table {
-        title: "divergences, the most dangerous first".to_owned(),
+        title: title.to_owned(),
         columns: columns.map(str::to_owned).to_vec(),
         rows: rows
             .iter()
@@ -387,7 +398,7 @@ fn finding(scene: &Scene<'_>, row: &Row<'_>) -> Result<Finding, Error> {
     if let Some(before) = &row.first.follows {
         sentence += &format!("; seen only after another divergence ({})", before.situation);
     }
-    if !row.first.again {
+    if row.first.again == Again::NotSeen {
         sentence += "; not seen when the story was told again";
     }
     let mut finding = Finding::new(

@@ -157,6 +157,18 @@ impl Mismatch {
         (*aspect, about, rough(expected), rough(got))
     }
 
+    /// Whether it leaves the target in another state than the model, so that what follows may be its consequence.
+    pub fn moves(&self) -> bool {
+        let Signature { situation, aspect, got, .. } = &self.signature;
+        match aspect {
+            Aspect::Keys | Aspect::Reservation | Aspect::Persistence | Aspect::Medium | Aspect::Silence => {
+                true
+            }
+            Aspect::Status => got.ends_with("carried out") || situation.contains("(SPC-2) while there are"),
+            Aspect::Attention | Aspect::Generation | Aspect::FullStatus => false,
+        }
+    }
+
     /// In one sentence.
     pub fn sentence(&self) -> String {
         let Signature { situation, aspect, expected, got } = &self.signature;

@@ -103,7 +103,7 @@ impl Judge {
     }
 
     fn wrong_answers(&self, writes: &[Write], preemption: Preemption<'_>) -> Mismatch {
-        let aborts = preemption.is_final();
+        let aborts = preemption.is_final() && preemption.reply.status == Status::Good;
         let late = writes.iter().any(|write| write.withheld && write.status == Some(Status::Good));
         let answers: Vec<String> = writes
             .iter()

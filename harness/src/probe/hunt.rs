@@ -52,10 +52,21 @@ pub struct Found {
     pub log: Vec<String>,
     /// How often it was met.
     pub times: u64,
-    /// It was seen again when its story was carried out again.
-    pub again: bool,
+    /// Whether it was seen again when its story was carried out again.
+    pub again: Again,
     /// It shows only after another finding, and may be its consequence.
     pub follows: Option<Signature>,
+}
+
+/// Whether a finding can be shown at will.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Again {
+    /// Its reduced story shows it.
+    Seen,
+    /// Another of its family stands for it: its story was not told again.
+    NotTried,
+    /// Its story was told again, without it.
+    NotSeen,
 }
 
 /// Why a hunt ended.
@@ -281,9 +292,12 @@ impl<'p, 'w> Hunter<'p, 'w> {
         };
         let kills = mismatch.signature.aspect == Aspect::Silence;
         let family = mismatch.family();
-        let told = self.hunt.found.iter().any(|found| found.again && found.mismatch.family() == family);
+        let told = self.hunt.found.iter().any(|found| {
+            let worse = found.mismatch.danger >= mismatch.danger;
+            found.again == Again::Seen && worse && found.mismatch.family() == family
+        });
         let tries_max = match (kills, self.player.way().can_power_cycle()) {
-            // The first of a family stands for the others.
+            // The first of a family stands for those that are no worse.
             _ if told => 0,
             (false, _) => TRIES_MAX,
             (true, true) => TRIES_WITH_RESTART_MAX,
@@ -303,13 +317,17 @@ impl<'p, 'w> Hunter<'p, 'w> {
                 Err(_) => Tried::Stop,
             }
         });
-        let again = last.is_some();
+        let again = match (&last, tries_max) {
+            (Some(_), _) => Again::Seen,
+            (None, 0) => Again::NotTried,
+            (None, _) => Again::NotSeen,
+        };
         let shown = last.as_ref().unwrap_or(played);
         let follows = shown
             .wrong
             .iter()
             .take_while(|one| one.signature != mismatch.signature)
-            .find(|one| self.tolerated.contains(&one.signature))
+            .find(|one| one.moves() && self.tolerated.contains(&one.signature))
             .map(|one| one.signature.clone());
         Found { story: reduced.case.0, log: shown.log.clone(), times: 1, again, follows, mismatch }
     }

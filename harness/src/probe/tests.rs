@@ -1,5 +1,5 @@
 use super::finding::Danger;
-use super::hunt::{Bounds, Ended, Found, Hunt, Hunter};
+use super::hunt::{Again, Bounds, Ended, Found, Hunt, Hunter};
 use super::memory::Memory;
 use super::player::{Cast, Player};
 use redline_vocab::{Lba, Quirk, Quirks};
@@ -43,10 +43,10 @@ fn each_planted_bug_is_found() {
     let mut missed = Vec::new();
     for quirk in BUGS {
         let (hunt, _) = hunt(Quirks::NONE.with(quirk), 3, 600_000);
-        if !hunt.found.iter().any(|found| found.again) {
+        if !hunt.found.iter().any(|found| found.again == Again::Seen) {
             missed.push(quirk.name());
         }
-        for found in hunt.found.iter().filter(|found| found.again) {
+        for found in hunt.found.iter().filter(|found| found.again == Again::Seen) {
             println!("{}: {}", quirk.name(), words(found));
         }
     }
