@@ -160,6 +160,8 @@ impl<'a> Player<'a> {
     pub fn play(&mut self, steps: &[Step], tolerated: &Tolerated) -> Played {
         let mut wrong = Vec::new();
         self.log.clear();
+        // Until its absence has been told, READ FULL STATUS is asked for in every story.
+        self.full_status |= !tolerated.iter().any(|one| one.situation == "READ FULL STATUS");
         let end = match self.clean() {
             Err(trouble) => End::Broken(trouble),
             Ok(()) => self.perform(steps, tolerated, &mut wrong),
