@@ -210,7 +210,7 @@ fn topic(situation: &str) -> &'static str {
     }
 }
 
-/// The clause about a service action; numbers are those of SPC-4 r17.
+/// The clause about a service action; by its title, and its number in SPC-4 r17 where that is sure.
 pub const fn clause_of(action: ServiceAction) -> &'static str {
     match action {
         ServiceAction::Register | ServiceAction::RegisterAndIgnoreExistingKey => {
@@ -218,11 +218,11 @@ pub const fn clause_of(action: ServiceAction) -> &'static str {
         }
         ServiceAction::Reserve => "SPC-4 5.7.9 Reserving",
         ServiceAction::Release => "SPC-4 5.7.11.2 Releasing",
-        ServiceAction::Clear => "SPC-4 5.7.11.6 Clearing",
+        ServiceAction::Clear => "SPC-4 Clearing",
         ServiceAction::Preempt => "SPC-4 5.7.11.4 Preempting, table 52",
-        ServiceAction::PreemptAndAbort => "SPC-4 5.7.11.5 Preempting and aborting",
+        ServiceAction::PreemptAndAbort => "SPC-4 Preempting and aborting",
         ServiceAction::RegisterAndMove => "SPC-4 5.7.8 Registering and moving the reservation",
-        ServiceAction::ReplaceLostReservation => "SPC-4 5.7.11.7 Replacing lost reservations",
+        ServiceAction::ReplaceLostReservation => "SPC-4 Replacing lost reservations",
     }
 }
 
@@ -237,18 +237,19 @@ pub const PERSISTENCE: &str =
     "SPC-4 5.7.1 (registrations survive I_T nexus loss); RFC 7143 (nexus = name and ISID)";
 
 /// What outlives power.
-pub const POWER: &str = "SPC-4 5.7.5 Preserving persistent reservations through power loss";
+pub const POWER: &str =
+    "SPC-4 Preserving persistent reservations and registrations through power loss (APTPL)";
 
 /// RESERVE and RELEASE of SPC-2.
 pub const LEGACY: &str =
     "SPC-2 5.5.1 Reservations overview; SPC-4 5.7.3 Exceptions to SPC-2 RESERVE and RELEASE behavior";
 
 /// PRgeneration.
-pub const GENERATION: &str = "SPC-4 6.15.2 READ KEYS, PRGENERATION field";
+pub const GENERATION: &str = "SPC-4 6.15 READ KEYS, PRGENERATION field";
 
 /// Writes under way.
 pub const ABORT: &str =
-    "SPC-4 5.7.11.5 Preempting and aborting: GOOD only when the aborted commands can have no later effect";
+    "SPC-4 Preempting and aborting: GOOD only when the aborted commands can have no later effect";
 
 /// What is written is there.
-pub const MEDIUM: &str = "SBC-3 4.1: a write that ended with GOOD is what a later read returns";
+pub const MEDIUM: &str = "SBC-3: a write that ended with GOOD is what a later read returns";

@@ -241,7 +241,7 @@ impl<'a> Player<'a> {
         let known = tolerated.contains(&signature);
         let clause = match aspect {
             Aspect::Status => "SPC-4 6.15 PERSISTENT RESERVE IN: fields with the values that are defined",
-            _ => "SAM-5 5.1: every command is answered, unless it is aborted",
+            _ => "SAM-5: every command is answered, unless it is aborted",
         };
         wrong.push(Mismatch { signature, danger: Danger::Loses, clause });
         if known { End::Unclear } else { End::Diverged }
