@@ -4,12 +4,13 @@
 //! while sessions and power come and go. The model of the unit says after each reply which states are still possible; none left is a
 //! divergence. Where the standard leaves a choice the model has every reading, so nobody is blamed for a free choice.
 //!
-//! `story` says what is done, `letters` which stories are told, `player` carries one out, `judge` (with `observed`, `flight` and
+//! `story` says what is done, `letters` which stories are told, `player` (with `airborne`) carries one out, `judge` (with `observed`, `flight` and
 //! `medium`) judges it, `hunt` makes findings of divergences, `finding` and `situation` give them names. `way` is the border to the target.
 //!
 //! **Deliberately absent:** rules of reservations, which are the model's; any knowledge of a particular target.
 
 pub mod address;
+mod airborne;
 pub mod finding;
 mod flight;
 pub mod hunt;

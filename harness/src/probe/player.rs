@@ -4,17 +4,16 @@
 //! means the same whatever was done before it, which is what shrinking rests on.
 
 use super::finding::{Aspect, Danger, Mismatch, Signature};
-use super::flight::{Preemption, Write};
 use super::judge::{Judge, attention_in};
-use super::medium::{Fate, Medium, landed_late};
+use super::medium::{Fate, Medium};
 use super::observed::Seen;
 use super::situation;
-use super::story::{Ending, Flight, How, Order, Reset, Rk, Sark, Seat, Step, command_words, status_words};
+use super::story::{How, Order, Reset, Rk, Sark, Seat, Step, command_words, status_words};
 use super::way::{DataOut, Patience, Trouble, Way};
 use redline_model::Set;
 use redline_vocab::{
-    Block, Command, Data, Epoch, Extent, Generation, Key, Lba, Name, Nexus, Nexuses, NodeId, PortList, PrIn,
-    PrOut, Record, Reply, Sense, Serial, ServiceAction, Status,
+    Command, Data, Epoch, Extent, Generation, Key, Lba, Name, Nexus, Nexuses, NodeId, PortList, PrIn, PrOut,
+    Record, Reply, Serial, ServiceAction, Status,
 };
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -28,7 +27,7 @@ pub const SEATS_WITH_TWO_MAX: u8 = 3;
 pub const SEATS_MAX: u8 = 6;
 
 /// Unit attentions that one nexus may report in a row.
-const ATTENTIONS_MAX: usize = 16;
+pub(super) const ATTENTIONS_MAX: usize = 16;
 
 /// Key of the shared kind.
 const SHARED: Key = Key(0x5ed);
@@ -96,11 +95,11 @@ pub type Tolerated = BTreeSet<Signature>;
 
 /// The stage.
 pub struct Player<'a> {
-    way: &'a mut dyn Way,
+    pub(super) way: &'a mut dyn Way,
     cast: Cast,
-    scratch: Lba,
+    pub(super) scratch: Lba,
     blocks: u64,
-    medium: Medium,
+    pub(super) medium: Medium,
     serial: u32,
     /// Nexuses with a session.
     sessions: BTreeSet<Nexus>,
@@ -112,15 +111,16 @@ pub struct Player<'a> {
     legacy_used: bool,
     /// The onlooker is reading.
     looking_on: bool,
-    judge: Judge,
-    log: Vec<String>,
+    pub(super) judge: Judge,
+    pub(super) log: Vec<String>,
     /// Commands sent so far.
     pub commands: u64,
     /// Commands by their name: how often, and how often with GOOD.
     pub met: BTreeMap<&'static str, (u64, u64)>,
 }
 
-type Wrong = Vec<Mismatch>;
+/// Divergences of one step.
+pub(super) type Wrong = Vec<Mismatch>;
 
 impl<'a> Player<'a> {
     /// A stage on this way to a unit of `blocks` blocks; writes go to the blocks from `scratch` on.
@@ -247,11 +247,11 @@ impl<'a> Player<'a> {
         if known { End::Unclear } else { End::Diverged }
     }
 
-    fn nexus(&self, seat: Seat) -> Nexus {
+    pub(super) fn nexus(&self, seat: Seat) -> Nexus {
         self.cast.nexus(seat, self.second.contains(&seat))
     }
 
-    fn extent(&self) -> Extent {
+    pub(super) fn extent(&self) -> Extent {
         Extent { lba: self.scratch, blocks: SCRATCH_BLOCKS }
     }
 
@@ -294,7 +294,7 @@ impl<'a> Player<'a> {
     }
 
     /// The order with keys as numbers.
-    fn resolved(&self, seat: Seat, order: &Order) -> PrOut {
+    pub(super) fn resolved(&self, seat: Seat, order: &Order) -> PrOut {
         let table = &self.judge.lun().table;
         let registered = |seat: Seat| table.key(self.nexus(seat));
         let first = |seat: Seat| Key(0xa1 + 0x10 * u64::from(seat.0));
@@ -328,7 +328,7 @@ impl<'a> Player<'a> {
         }
     }
 
-    fn write(&mut self, seat: Seat, block: u64) -> Command {
+    pub(super) fn write(&mut self, seat: Seat, block: u64) -> Command {
         self.serial += 1;
         let record = Record { writer: NodeId(seat.0), epoch: Epoch(0), serial: Serial(self.serial) };
         let lba = Lba(self.scratch.0 + block % u64::from(SCRATCH_BLOCKS));
@@ -336,7 +336,7 @@ impl<'a> Player<'a> {
     }
 
     /// Sends a command and waits for its answer.
-    fn exchange(&mut self, nexus: Nexus, command: &Command) -> Result<Reply, Trouble> {
+    pub(super) fn exchange(&mut self, nexus: Nexus, command: &Command) -> Result<Reply, Trouble> {
         self.commands += 1;
         let tag = self.way.send(nexus, command, DataOut::AtOnce)?;
         let reply = self.way.receive(nexus, tag, Patience::Long)?.ok_or(Trouble::Silent)?;
@@ -375,7 +375,7 @@ impl<'a> Player<'a> {
         format!("{seat}{again}")
     }
 
-    fn tell(&mut self, nexus: Nexus, command: &Command, reply: &Reply) {
+    pub(super) fn tell(&mut self, nexus: Nexus, command: &Command, reply: &Reply) {
         let data = data_words(&reply.data);
         let line = format!(
             "{}: {} -> {}{data}",
@@ -387,7 +387,7 @@ impl<'a> Player<'a> {
     }
 
     /// What the onlooker sees, judged.
-    fn observe(&mut self) -> Result<Wrong, Trouble> {
+    pub(super) fn observe(&mut self) -> Result<Wrong, Trouble> {
         self.looking_on = true;
         let wrong = self.look_on()?;
         self.looking_on = false;
@@ -438,7 +438,7 @@ impl<'a> Player<'a> {
     }
 
     /// TEST UNIT READY until nothing is pending, judged: what initiators do after a login.
-    fn drain(&mut self, nexus: Nexus) -> Result<Wrong, Trouble> {
+    pub(super) fn drain(&mut self, nexus: Nexus) -> Result<Wrong, Trouble> {
         let mut wrong = Vec::new();
         for _ in 0..ATTENTIONS_MAX {
             let (reply, found) = self.ask(nexus, Command::Other(Name::TestUnitReady))?;
@@ -461,7 +461,7 @@ impl<'a> Player<'a> {
     }
 
     /// The seat's session ends and another one begins.
-    fn relogin(&mut self, seat: Seat, how: How) -> Result<Nexus, Trouble> {
+    pub(super) fn relogin(&mut self, seat: Seat, how: How) -> Result<Nexus, Trouble> {
         let old = self.nexus(seat);
         self.leave(old, how)?;
         if how.changes_nexus() && self.cast.has_second() {
@@ -523,185 +523,6 @@ impl<'a> Player<'a> {
         self.judge.blame_power_cycle();
         wrong.extend(self.observe()?);
         Ok(wrong)
-    }
-
-    /// Reads the scratch range until something else than a unit attention comes.
-    fn read(&mut self, nexus: Nexus, wrong: &mut Wrong) -> Result<Option<Vec<Block>>, Trouble> {
-        for _ in 0..ATTENTIONS_MAX {
-            let command = Command::Read(self.extent());
-            let reply = self.exchange(nexus, &command)?;
-            self.tell(nexus, &command, &reply);
-            wrong.extend(self.judge.step(nexus, &command, &reply));
-            match reply.data {
-                Data::Blocks(blocks) => return Ok(Some(blocks)),
-                _ if attention_in(reply.status).is_some() => {}
-                _ => break,
-            }
-        }
-        Ok(None)
-    }
-
-    fn fly(&mut self, flight: Flight) -> Result<Wrong, Trouble> {
-        let (victim, by) = (self.nexus(flight.victim), self.nexus(flight.by));
-        if victim == by {
-            return Ok(Vec::new());
-        }
-        let mut sent = Vec::new();
-        for block in 0..u64::from(flight.writes + u8::from(flight.withheld)) {
-            let command = self.write(flight.victim, block);
-            let withheld = block == u64::from(flight.writes);
-            let data = if withheld { DataOut::KeptBack } else { DataOut::AtOnce };
-            self.commands += 1;
-            let tag = self.way.send(victim, &command, data)?;
-            sent.push((tag, Write { command, withheld, status: None }));
-            let how = if withheld { ", its data kept back" } else { "" };
-            self.log.push(format!("{}: {}{how}", flight.victim, command_words(&command)));
-        }
-        let preempting = |action| {
-            let order = Order { kind: flight.kind, ..Order::new(action) }.naming(Sark::Of(flight.victim));
-            Command::PrOut(self.resolved(flight.by, &order))
-        };
-        let command = match flight.ending {
-            Ending::Session(how) => return self.session_ends(flight, how, &sent),
-            Ending::Preempt => preempting(ServiceAction::Preempt),
-            Ending::PreemptAndAbort => preempting(ServiceAction::PreemptAndAbort),
-            Ending::LogicalUnitReset => Command::Manage(Reset::LogicalUnit.function()),
-        };
-        self.command_ends(flight, command, (victim, by), sent)
-    }
-
-    /// Writes meet the end of their session: once the seat is logged in again they have landed or never will.
-    fn session_ends(
-        &mut self,
-        flight: Flight,
-        how: How,
-        sent: &[(redline_vocab::Tag, Write)],
-    ) -> Result<Wrong, Trouble> {
-        let by = self.nexus(flight.by);
-        let victim = self.nexus(flight.victim);
-        for (_, write) in sent {
-            let conflicts = self.judge.refuses(victim, &write.command);
-            self.wrote(write, if conflicts { Fate::Refused } else { Fate::Unknown });
-        }
-        let nexus = self.relogin(flight.victim, how)?;
-        let mut wrong = self.observe()?;
-        let first = self.read(by, &mut wrong)?;
-        if let Some(first) = &first {
-            wrong.extend(self.medium.read(self.extent(), first));
-        }
-        self.way.settle()?;
-        let second = self.read(by, &mut wrong)?;
-        if let (Some(first), Some(second)) = (first, second)
-            && first != second
-        {
-            self.medium.read(self.extent(), &second);
-            wrong.push(landed_late(format!("a write under way when its session ends ({})", how.words())));
-        }
-        wrong.extend(self.drain(nexus)?);
-        Ok(wrong)
-    }
-
-    fn wrote(&mut self, write: &Write, fate: Fate) {
-        if let Command::Write { extent, record } = write.command {
-            self.medium.wrote(extent, record, fate);
-        }
-    }
-
-    /// Writes meet a preemption or a reset.
-    fn command_ends(
-        &mut self,
-        flight: Flight,
-        command: Command,
-        (victim, by): (Nexus, Nexus),
-        sent: Vec<(redline_vocab::Tag, Write)>,
-    ) -> Result<Wrong, Trouble> {
-        let before = self.judge.lun().clone();
-        let reply = self.exchange(by, &command)?;
-        self.tell(by, &command, &reply);
-        let done = reply.status == Status::Good;
-        for (_, write) in &sent {
-            self.wrote(write, Fate::Unknown);
-        }
-        // The judge hears of the reads once it has judged the preemption, which needs the answers to the writes.
-        let mut reads = Vec::new();
-        let first = self.read_unjudged(by, &mut reads)?;
-        let mut writes = Vec::new();
-        for (tag, write) in &sent {
-            if write.withheld {
-                self.way.hand_over(victim, *tag)?;
-            }
-        }
-        self.way.settle()?;
-        for (tag, write) in sent {
-            let answer = self.way.receive(victim, tag, Patience::Short)?;
-            let status = answer.map(|reply| reply.status);
-            let told = status.map_or_else(|| "no answer".to_owned(), status_words);
-            self.log.push(format!("{}: {} -> {told}", flight.victim, command_words(&write.command)));
-            writes.push(Write { status, ..write });
-        }
-        let second = self.read_unjudged(by, &mut reads)?;
-        let preemption = Preemption { by, command: &command, reply: &reply };
-        let mut wrong: Wrong = self.judge.preempted(victim, &writes, preemption).into_iter().collect();
-        self.judge.preempted_cause(preemption, before);
-        for reply in &reads {
-            let command = Command::Read(self.extent());
-            self.tell(by, &command, reply);
-            wrong.extend(self.judge.step(by, &command, reply));
-        }
-        let ended = (done && preemption.is_final()).then(|| preemption.name());
-        wrong.extend(self.landed(ended, &writes, first, second));
-        wrong.extend(self.observe()?);
-        wrong.extend(self.drain(victim)?);
-        Ok(wrong)
-    }
-
-    /// Reads the scratch range until something else than a unit attention comes. Keeps the replies, to be judged later.
-    fn read_unjudged(
-        &mut self,
-        nexus: Nexus,
-        replies: &mut Vec<Reply>,
-    ) -> Result<Option<Vec<Block>>, Trouble> {
-        for _ in 0..ATTENTIONS_MAX {
-            let reply = self.exchange(nexus, &Command::Read(self.extent()))?;
-            replies.push(reply.clone());
-            match reply.data {
-                Data::Blocks(blocks) => return Ok(Some(blocks)),
-                _ if attention_in(reply.status).is_some() => {}
-                _ => break,
-            }
-        }
-        Ok(None)
-    }
-
-    /// What the medium showed right after the preemption, and at the very end.
-    fn landed(
-        &mut self,
-        ended: Option<&'static str>,
-        writes: &[Write],
-        first: Option<Vec<Block>>,
-        second: Option<Vec<Block>>,
-    ) -> Option<Mismatch> {
-        let (first, second) = (first?, second?);
-        let mut wrong = None;
-        if let Some(name) = ended.filter(|_| first != second) {
-            self.log.push(format!("the medium has changed after GOOD to {name}"));
-            wrong = Some(landed_late(format!("a write under way at {name}")));
-        }
-        for write in writes {
-            let Command::Write { extent, record } = write.command else { continue };
-            let at = usize::try_from(extent.lba.0 - self.scratch.0).expect("it is in the scratch range");
-            let there = second.get(at) == Some(&Block::Of(record));
-            let lost = write.status == Some(Status::Good) && !there;
-            let refused = write.status.is_some_and(is_refusal) && there;
-            if (lost || refused) && wrong.is_none() {
-                self.wrote(write, if lost { Fate::Written } else { Fate::Refused });
-                wrong = self.medium.read(self.extent(), &second);
-            }
-        }
-        let mut fresh = Medium::default();
-        fresh.read(self.extent(), &second);
-        self.medium = fresh;
-        wrong
     }
 
     /// Makes the unit clean and the judge new.
@@ -802,15 +623,6 @@ impl<'a> Player<'a> {
             self.way.logout(nexus)?;
         }
         Ok(())
-    }
-}
-
-/// Whether the status says that a write changed nothing.
-fn is_refusal(status: Status) -> bool {
-    match status {
-        Status::ReservationConflict | Status::TaskSetFull => true,
-        Status::CheckCondition(Sense { key, .. }) => key == 5 || key == 6,
-        Status::Good | Status::TaskAborted => false,
     }
 }
 
