@@ -3,9 +3,10 @@
 use crate::support::{Bench, Ran};
 use redline_harness::record::Record;
 use redline_harness::verdict::Outcome;
+use std::io::{BufRead, BufReader};
 use std::net::TcpListener;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 
 fn check(ran: &Ran, code: i32, says: &str) {
     assert_eq!(ran.code, Some(code), "{}{}", ran.out, ran.err);
@@ -44,6 +45,39 @@ fn a_probe_that_is_cut_or_cannot_begin_is_no_pass() {
     // A port that was just given back to the system: nobody listens on it.
     let url = format!("iscsi://127.0.0.1:{}/iqn.x/0", free_port());
     check(&bench.run(&["probe", &url]), 74, "refused");
+}
+
+/// An array of ours as a process, with these bugs; it ends with its standard input.
+fn our_array(bench: &Bench, more: &[&str]) -> (Child, String) {
+    let args = [&["node", "--role", "array", "--dir", "san"][..], more].concat();
+    let mut command = bench.command(&args);
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
+    let mut array = command.spawn().expect("the program can be started");
+    let mut line = String::new();
+    let mut out = BufReader::new(array.stdout.take().expect("it is piped"));
+    out.read_line(&mut line).expect("it says where it listens");
+    let address = line.trim().strip_prefix("ready ").unwrap_or_else(|| panic!("`{line}` is no address"));
+    (array, format!("iscsi://{address}/iqn.2026-11.example.redline:san-1/0"))
+}
+
+fn over(mut array: Child) {
+    drop(array.stdin.take());
+    array.wait().expect("it ends with its standard input");
+}
+
+#[test]
+fn our_array_keeps_to_the_standard_over_tcp_and_a_bug_in_it_is_found() {
+    let bench = Bench::new();
+    let (array, url) = our_array(&bench, &[]);
+    let ran = bench.run(&["probe", &url, "--dataloss", "--commands", "6000", "--out", "sound"]);
+    over(array);
+    check(&ran, 3, "0 kinds");
+    assert!(ran.out.contains("clean, the scratch range restored"), "{}", ran.out);
+    std::fs::remove_dir_all(bench.path("san")).expect("it was made");
+    let (array, url) = our_array(&bench, &["--quirk", "abort-ignored"]);
+    let ran = bench.run(&["probe", &url, "--dataloss", "--commands", "6000", "--out", "broken"]);
+    over(array);
+    check(&ran, 1, "safe for cluster fencing: no, because it lets a fenced node write");
 }
 
 /// A port that the system has just given out.
