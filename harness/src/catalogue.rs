@@ -248,11 +248,11 @@ pub const BUGS: &[Bug] = &[
     Bug { scenario: "slow-array", ..guests(Quirk::PreemptKeepsVictim, &["PR"], "fabric/owner-unique") },
     raw(Quirk::ExecutedDespiteAttention, &["PR"], Some("lun/generation-steps")),
     raw(Quirk::NexusLossUnregisters, &["H07"], Some("lun/reservation-ends-lawfully")),
-    raw(Quirk::LegacyOutlivesNexus, &["PR"], None),
-    raw(Quirk::CrhIgnored, &["PR"], None),
+    raw(Quirk::LegacyOutlivesNexus, &["PR"], Some("lun/conflict-needs-reservation")),
+    raw(Quirk::CrhIgnored, &["PR"], Some("lun/conflict-needs-reservation")),
     raw(Quirk::ResetClearsRegistrations, &["PR"], Some("lun/reservation-ends-lawfully")),
-    raw(Quirk::ResetBeforeQuiet, &["H06"], None),
-    raw(Quirk::SpecIPtPartial, &["PR"], None),
+    raw(Quirk::ResetBeforeQuiet, &["H06"], Some("lun/reset-is-final")),
+    raw(Quirk::SpecIPtPartial, &["PR"], Some("lun/generation-steps")),
     raw(Quirk::AllTgPtIgnored, &["PR"], None),
 ];
 

@@ -553,9 +553,6 @@ impl Model for Reservations {
             properties.push(Property::always("lun/legacy-excludes-persistent", |_, state: &State| {
                 state.unit.lun.legacy.is_none() || state.unit.lun.table.registered().is_empty()
             }));
-            properties.push(Property::always("lun/legacy-needs-session", |_, state: &State| {
-                state.unit.lun.legacy.is_none_or(|holder| state.unit.lun.sessions.has(holder))
-            }));
             properties.push(Property::sometimes("the unit is reserved by RESERVE", |_, state: &State| {
                 state.unit.lun.legacy.is_some()
             }));

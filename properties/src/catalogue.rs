@@ -21,7 +21,7 @@ pub struct Property {
 }
 
 /// The properties, in the order of reports.
-pub const CATALOGUE: [Property; 13] = [
+pub const CATALOGUE: [Property; 16] = [
     Property {
         id: "lun/holder-registered",
         invariant: "PR",
@@ -85,6 +85,30 @@ pub const CATALOGUE: [Property; 13] = [
         source: "SPC-4 5.7.11.4, SAM-5 7.12",
         why: "A new owner reads the disk and relies on what it has read.",
         breaks_when: "GOOD comes while a write of the victim is at the back end",
+    },
+    Property {
+        id: "lun/reset-is-final",
+        invariant: "PR",
+        claim: "After the response to a task management function no write that it ends changes the medium.",
+        source: "SAM-5 7.1 to 7.7",
+        why: "An initiator sends again what it has ended, and others what they were told was cleared.",
+        breaks_when: "LOGICAL UNIT RESET is answered while the back end has a write",
+    },
+    Property {
+        id: "lun/conflict-needs-reservation",
+        invariant: "PR",
+        claim: "RESERVATION CONFLICT is met only while somebody has a reservation, RESERVE's or a persistent one.",
+        source: "SPC-2 5.5.1, SPC-4 5.7.1",
+        why: "RESERVE belongs to a session: a unit that stays reserved after it is lost to everybody.",
+        breaks_when: "RESERVE outlives the nexus, or takes the unit although there are registrations",
+    },
+    Property {
+        id: "lun/legacy-excludes-persistent",
+        invariant: "PR",
+        claim: "While a unit is reserved by RESERVE, the persistent reservation commands meet RESERVATION CONFLICT.",
+        source: "SPC-2 5.5.1",
+        why: "Two kinds of reservation at once would leave open who may write.",
+        breaks_when: "REGISTER is carried out under RESERVE of another nexus",
     },
     Property {
         id: "fabric/owner-unique",

@@ -2,12 +2,13 @@
 
 use super::track::Part;
 use crate::sim::forget_numbers;
-use redline_model::lun::{Answer, Due, Kind, Reaction, Rules, Stage};
+use redline_model::lun::{Answer, Due, Kind, Reaction, Rules, Stage, is_preempt_and_abort};
 use redline_model::unit::Unit;
 use redline_vocab::{
     Command, Data, Disposition, Epoch, Event, Fault, Function, Generation, Guard, Nexus, NodeId, Record,
     Reply, Sense, Serial, Status, Tag,
 };
+use std::collections::BTreeSet;
 
 /// The part.
 #[derive(Clone, Copy, Debug)]
@@ -17,6 +18,8 @@ pub(super) struct LunPart {
     pub nexuses: u8,
     /// The trace hides what happens inside the target.
     pub hides: bool,
+    /// Candidate states that are kept at most.
+    pub states_max: usize,
 }
 
 /// A candidate state.
@@ -182,6 +185,39 @@ impl LunPart {
         accepted
     }
 
+    /// The session ends in order, and with it what is on its way. What the target may have done of that before is over
+    /// then, so that in a trace which hides it, all of it has to be considered now.
+    fn logged_out(&self, state: &mut LunState, event: &Event, nexus: Nexus, forks: &mut Vec<LunState>) {
+        let mut known = BTreeSet::from([state.clone()]);
+        let mut open: Vec<LunState> = if self.hides { vec![state.clone()] } else { Vec::new() };
+        let mut found = Vec::new();
+        while let Some(one) = open.pop() {
+            found.clear();
+            self.hidden(&one, event, &mut found);
+            for next in found.drain(..) {
+                // More than may be kept are refused by whoever keeps them.
+                if known.len() <= self.states_max && known.insert(next.clone()) {
+                    open.push(next);
+                }
+            }
+        }
+        let mut ends = BTreeSet::new();
+        for before in known {
+            if !before.unit.wire(nexus).linked || !before.unit.lun.sessions.has(nexus) {
+                continue;
+            }
+            for told in [false, true] {
+                let mut after = before.clone();
+                after.unit.log_out(self.rules, nexus, told, &mut after.due);
+                ends.insert(if self.hides { Self::answered(after) } else { after });
+            }
+        }
+        if let Some(first) = ends.pop_first() {
+            *state = first;
+        }
+        forks.extend(ends);
+    }
+
     fn submitted(&self, state: &mut LunState, nexus: Nexus, tag: Tag) -> bool {
         let at = state.unit.lun.task(nexus, tag, Stage::TaskSet).filter(|_| !state.unit.lun.is_barred());
         at.map(|at| state.unit.lun.submit(at)).is_some()
@@ -257,9 +293,16 @@ impl LunPart {
     /// Hidden: the target takes commands and finishes tasks, gives up broken connections.
     fn hidden(&self, state: &LunState, event: &Event, out: &mut Vec<LunState>) {
         let concerned = match event {
-            Event::Received { nexus, .. } | Event::LoggedIn { nexus, .. } => *nexus,
+            Event::Received { nexus, .. } | Event::LoggedIn { nexus, .. } | Event::LoggedOut { nexus } => {
+                *nexus
+            }
             _ => return,
         };
+        // What ends other commands makes it matter which of them were over before.
+        let ends_others =
+            |command: &Command| matches!(command, Command::Manage(_)) || is_preempt_and_abort(command);
+        let all_count = matches!(event, Event::LoggedOut { .. })
+            || state.unit.wires.iter().flat_map(|wire| &wire.requests).any(|one| ends_others(&one.command));
         let mut reactions = Vec::new();
         for nexus in (0..self.nexuses).map(Nexus) {
             reactions.clear();
@@ -277,7 +320,7 @@ impl LunPart {
         }
         for at in 0..state.unit.lun.tasks.len() {
             let task = state.unit.lun.tasks[at];
-            if task.nexus == concerned || !task.wanted {
+            if task.nexus == concerned || !task.wanted || all_count {
                 let mut next = state.clone();
                 next.unit.end(at, &mut next.due);
                 out.push(Self::answered(next));
@@ -372,15 +415,7 @@ impl Part for LunPart {
                     && state.unit.wire(*nexus).linked
                     && state.unit.lun.sessions.has(*nexus);
                 if up {
-                    let mut told = state.clone();
-                    told.unit.log_out(self.rules, *nexus, true, &mut told.due);
-                    state.unit.log_out(self.rules, *nexus, false, &mut state.due);
-                    if told != *state {
-                        forks.push(if self.hides { Self::answered(told) } else { told });
-                    }
-                    if self.hides {
-                        *state = Self::answered(state.clone());
-                    }
+                    self.logged_out(state, event, *nexus, forks);
                 }
                 up
             }

@@ -64,6 +64,7 @@ impl World {
             nodes: header.nodes,
             nexuses: header.nexuses,
             hides,
+            states_max,
         };
         let mut initial = part.initial();
         if hides {

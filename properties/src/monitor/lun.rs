@@ -89,6 +89,14 @@ impl GenerationSteps {
         if self.owed.take().is_some() {
             out.fired(Watched::GenerationSteps);
         }
+        let failed = scene.ledger.cause().is_some_and(|(entry, disposition)| {
+            matches!(entry.command, Command::PrOut(_)) && executed(entry, *disposition).is_none()
+        });
+        if failed && view.registrants != scene.ledger.table.registrants {
+            out.broken(Watched::GenerationSteps, scene.seq, scene.at, || {
+                format!("registrations changed by a command that failed, and {before} does not tell")
+            });
+        }
         if view.generation != Generation(before.0.wrapping_add(by)) {
             out.broken(Watched::GenerationSteps, scene.seq, scene.at, || {
                 format!("{} became {}, expected a step by {by}", before, view.generation)

@@ -20,9 +20,11 @@ mod disk;
 mod durable;
 mod findings;
 mod ledger;
+mod legacy;
 mod lun;
 mod owner;
 mod progress;
+mod reset;
 mod tenure;
 #[cfg(test)]
 mod tests;
@@ -86,6 +88,8 @@ pub struct Panel {
     ends: lun::EndsLawfully,
     durable: durable::Durable,
     abort: abort::AbortIsFinal,
+    reset: reset::ResetIsFinal,
+    legacy: legacy::Legacy,
     owner: owner::OwnerUnique,
     tenure: tenure::NoEvictedWrite,
     progress: progress::Progress,
@@ -104,6 +108,8 @@ impl Panel {
             ends: lun::EndsLawfully,
             durable: durable::Durable::new(),
             abort: abort::AbortIsFinal::new(),
+            reset: reset::ResetIsFinal::new(),
+            legacy: legacy::Legacy::new(),
             owner: owner::OwnerUnique::new(),
             tenure: tenure::NoEvictedWrite::new(),
             progress: progress::Progress::new(setup.owner_within),
@@ -125,6 +131,8 @@ impl Panel {
         self.ends.see(&scene, findings);
         self.durable.see(&scene, findings);
         self.abort.see(&scene, findings);
+        self.reset.see(&scene, findings);
+        self.legacy.see(&scene, findings);
         self.owner.see(&scene, findings);
         self.tenure.see(&scene, findings);
         self.progress.see(&scene, findings);
