@@ -49,7 +49,7 @@ pub const MIRRORED_MORE: Instance = Instance {
     writers: 1,
     rich: false,
     attentions: true,
-    also: Also { legacy: true, functions: true, lists: true },
+    also: Also { legacy: true, functions: true, lists: true, probes_first: true },
 };
 
 /// The bounds that [`mirror_cluster`] takes.

@@ -50,11 +50,13 @@ pub struct Also {
     pub functions: bool,
     /// REGISTER with SPEC_I_PT and ALL_TG_PT: each nexus may name the next one.
     pub lists: bool,
+    /// Pending unit attentions are asked for before anything else, so that they do not pile up.
+    pub probes_first: bool,
 }
 
 impl Also {
     /// Persistent reservations alone.
-    pub const NOTHING: Also = Also { legacy: false, functions: false, lists: false };
+    pub const NOTHING: Also = Also { legacy: false, functions: false, lists: false, probes_first: false };
 }
 
 use PrType::{
@@ -119,7 +121,7 @@ pub const INSTANCES: [Instance; 6] = [
         writers: 2,
         rich: false,
         attentions: false,
-        also: Also { legacy: true, functions: true, lists: false },
+        also: Also { legacy: true, functions: true, ..Also::NOTHING },
     },
     Instance {
         name: "port-lists",
@@ -129,7 +131,7 @@ pub const INSTANCES: [Instance; 6] = [
         writers: 0,
         rich: false,
         attentions: false,
-        also: Also { legacy: false, functions: false, lists: true },
+        also: Also { lists: true, ..Also::NOTHING },
     },
 ];
 
@@ -446,6 +448,24 @@ impl Model for Reservations {
             self.base.chosen(&mut reactions);
             reactions.len() as u8
         };
+        // One that waits for a function sends nothing, and to one that RESERVE keeps off a probe says nothing.
+        let asks = |nexus: Nexus| {
+            let waits = lun.waiting.iter().any(|waiting| waiting.nexus == nexus);
+            let kept_off = lun.legacy.is_some_and(|holder| holder != nexus);
+            state.unit.wire(nexus).linked && lun.pending[usize::from(nexus.0)] != 0 && !waits && !kept_off
+        };
+        if self.instance.also.probes_first && self.nexuses().any(asks) {
+            for nexus in self.nexuses().filter(|nexus| asks(*nexus)) {
+                let probe = Command::Other(Name::TestUnitReady);
+                if let Some(head) = state.unit.head(nexus) {
+                    let count = readings(nexus, &head.command);
+                    out.extend((0..count).map(|reading| Move::Dispatch(nexus, reading)));
+                } else {
+                    out.extend((0..readings(nexus, &probe)).map(|reading| Move::Probe(nexus, reading)));
+                }
+            }
+            return;
+        }
         for nexus in self.nexuses() {
             let wire = state.unit.wire(nexus);
             if let Some(head) = state.unit.head(nexus) {

@@ -399,7 +399,7 @@ fn left_by_fabric(what: &str, legacy: bool) -> [Option<String>; 7] {
         let record = Record { writer: NodeId(nexus.0), epoch: Epoch(0), serial: Serial(1) };
         [Action::Command(nexus, Command::Write { extent, record }), Action::Dispatch(nexus)]
     };
-    let mut make = |target: &mut Target, actions: &[Action]| {
+    let make = |target: &mut Target, actions: &[Action]| {
         for action in actions {
             target.0.apply(*action, &mut Vec::new()).unwrap_or_else(|refused| panic!("{what}: {refused}"));
         }
