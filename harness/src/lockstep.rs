@@ -44,12 +44,20 @@ pub const MIRRORED: Instance = Instance {
 pub const MIRRORED_MORE: Instance = Instance {
     name: "two-nexuses-more",
     nexuses: 2,
-    restart: true,
+    restart: false,
     types: &[PrType::WriteExclusiveRegistrantsOnly],
     writers: 1,
     rich: false,
     attentions: true,
-    also: Also { legacy: true, functions: true, lists: true, probes_first: true },
+    also: Also { legacy: true, functions: true, probes_first: true, ..Also::NOTHING },
+};
+
+/// The instance that [`mirror`] takes for SPEC_I_PT and ALL_TG_PT.
+pub const MIRRORED_LISTS: Instance = Instance {
+    name: "two-nexuses-lists",
+    writers: 0,
+    also: Also { lists: true, probes_first: true, ..Also::NOTHING },
+    ..MIRRORED_MORE
 };
 
 /// The bounds that [`mirror_cluster`] takes.

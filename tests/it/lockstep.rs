@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use redline_harness::chaos::{Run, STATES_MAX};
 use redline_harness::conform::{self, Verdict};
 use redline_harness::lockstep::{
-    Budget, MIRRORED, MIRRORED_MORE, mirror, mirror_cluster, product, product_of,
+    Budget, MIRRORED, MIRRORED_LISTS, MIRRORED_MORE, mirror, mirror_cluster, product, product_of,
 };
 use redline_harness::scenario;
 use redline_harness::sim::plan::Plan;
@@ -23,9 +23,12 @@ fn every_transition_of_the_small_model_is_what_the_fabric_does() {
 
 #[test]
 fn every_transition_with_legacy_functions_and_lists_is_what_the_fabric_does() {
-    let found = mirror(MIRRORED_MORE, Quirks::NONE, &AtomicBool::new(false), &mut |_| {});
-    assert_eq!(found.difference, None);
-    insta::assert_snapshot!(format!("raw, more: {} states, {} transitions", found.states, found.transitions));
+    let [more, lists] = [MIRRORED_MORE, MIRRORED_LISTS].map(|instance| {
+        let found = mirror(instance, Quirks::NONE, &AtomicBool::new(false), &mut |_| {});
+        assert_eq!(found.difference, None);
+        format!("{}: {} states, {} transitions", instance.name, found.states, found.transitions)
+    });
+    insta::assert_snapshot!(format!("{more}\n{lists}"));
 }
 
 #[test]

@@ -36,6 +36,13 @@ const fn answer(managed: Managed) -> Reply {
     Reply { status: Status::Good, data: Data::Managed(managed) }
 }
 
+/// After all answers of a step: the others are owed as well.
+pub(super) fn drop_connections(given: &[HeldAnswer], out: &mut Vec<Effect>) {
+    if given.iter().any(|held| held.function == Some(Function::TargetColdReset)) {
+        out.push(Effect::DropConnections);
+    }
+}
+
 impl Target {
     /// Carries a task management function out.
     pub(super) fn manage(&mut self, nexus: Nexus, tag: Tag, function: Function, out: &mut Vec<Effect>) {
@@ -80,6 +87,7 @@ impl Target {
             self.held.push(held_answer);
         } else {
             self.give(&held_answer, out);
+            drop_connections(&[held_answer], out);
         }
     }
 
@@ -90,9 +98,6 @@ impl Target {
             Some(_) => answer(Managed::Complete),
         };
         self.reply(held.nexus, held.tag, reply, out);
-        if held.function == Some(Function::TargetColdReset) {
-            out.push(Effect::DropConnections);
-        }
     }
 
     fn nexuses(&self) -> impl Iterator<Item = Nexus> + use<> {

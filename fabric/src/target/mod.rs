@@ -641,16 +641,19 @@ impl Target {
 
     /// One operation less for the held answers to wait for.
     fn release_held(&mut self, nexus: Nexus, tag: Tag, out: &mut Vec<Effect>) {
+        let mut given = Vec::new();
         let mut at = 0;
         while at < self.held.len() {
             self.held[at].waits_for.retain(|waits| *waits != (nexus, tag));
             if self.held[at].waits_for.is_empty() {
                 let held = self.held.remove(at);
                 self.give(&held, out);
+                given.push(held);
             } else {
                 at += 1;
             }
         }
+        manage::drop_connections(&given, out);
     }
 
     fn respond(&mut self, nexus: Nexus, tag: Tag, reply: Reply, out: &mut Vec<Effect>) {

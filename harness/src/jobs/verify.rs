@@ -162,6 +162,7 @@ fn mirror(desk: &Desk<'_>) -> Result<Section, Error> {
     let mut told = |done| desk.tell("lockstep: transitions of the model on the fabric", done, None);
     let raw = lockstep::mirror(lockstep::MIRRORED, Quirks::NONE, desk.stop, &mut told);
     let more = lockstep::mirror(lockstep::MIRRORED_MORE, Quirks::NONE, desk.stop, &mut told);
+    let lists = lockstep::mirror(lockstep::MIRRORED_LISTS, Quirks::NONE, desk.stop, &mut told);
     let guests = lockstep::mirror_cluster(Quirks::NONE, desk.stop, &mut told);
     section.figure(
         "bounds for raw initiators",
@@ -169,14 +170,19 @@ fn mirror(desk: &Desk<'_>) -> Result<Section, Error> {
     );
     section.figure(
         "bounds for raw initiators, more",
-        "2 nexuses, 1 writer, type WERO, with RESERVE and RELEASE of SPC-2, task management, logout, SPEC_I_PT, ALL_TG_PT",
+        "2 nexuses, 1 writer, type WERO, with RESERVE and RELEASE of SPC-2, task management, logout; and, without writer, with SPEC_I_PT, ALL_TG_PT",
     );
     section.figure("bounds for guests", check::bounds_words(lockstep::MIRRORED_CLUSTER));
-    for (who, found) in [("raw initiators", &raw), ("raw initiators, more", &more), ("guests", &guests)] {
+    for (who, found) in [
+        ("raw initiators", &raw),
+        ("raw initiators, more", &more),
+        ("raw initiators, lists", &lists),
+        ("guests", &guests),
+    ] {
         section.figure(&format!("states of the model, {who}"), found.states);
         section.figure(&format!("transitions replayed on the fabric, {who}"), found.transitions);
     }
-    lockstep_outcome(&mut section, &[raw, more, guests]);
+    lockstep_outcome(&mut section, &[raw, more, lists, guests]);
     section.elapsed_ms = since(start);
     Ok(section)
 }

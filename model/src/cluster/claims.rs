@@ -6,7 +6,7 @@
 use super::state::Marks;
 use crate::lun::Lun;
 use crate::table::Table;
-use redline_vocab::{Command, Holder, Key, Nexus, PrType, ServiceAction};
+use redline_vocab::{Command, Holder, Key, Nexus, PortList, PrType, ServiceAction};
 
 /// PRgeneration and the end of reservations (SPC-4 5.7.8, 5.7.11).
 pub fn judge_change(before: &Lun, nexus: Nexus, command: &Command, after: &Lun, marks: &mut Marks) {
@@ -35,8 +35,10 @@ fn ends_lawfully(before: &Table, nexus: Nexus, command: &Command) -> bool {
     let holds = before.holders().has(nexus);
     match order.action {
         ServiceAction::Release | ServiceAction::RegisterAndMove => holds,
+        // With ALL_TG_PT other paths of the sender leave as well, the holder among them.
         ServiceAction::Register | ServiceAction::RegisterAndIgnoreExistingKey => {
-            holds && order.service_key == Key(0)
+            let path = matches!(order.all_tg_pt, PortList::Of(paths) if before.holders().iter().any(|one| paths.has(one)));
+            (holds || path) && order.service_key == Key(0)
         }
         ServiceAction::Clear => before.key(nexus) != Key(0),
         ServiceAction::Preempt | ServiceAction::PreemptAndAbort => {

@@ -7,8 +7,8 @@ use super::{
 };
 use alloc::{format, string::String};
 use redline_vocab::{
-    Command, Disposition, Event, Generation, Holder, Key, LunView, Nexus, PrOut, PrType, Reservation,
-    ServiceAction, Status, Tag,
+    Command, Disposition, Event, Generation, Holder, Key, LunView, Nexus, PortList, PrOut, PrType,
+    Reservation, ServiceAction, Status, Tag,
 };
 
 /// Every table that the target shows is well formed.
@@ -145,6 +145,9 @@ impl EndsLawfully {
 /// Whether the service action of this issuer may turn the old table's reservation into the new one's
 /// (SPC-4 5.7.11, "releasing", "unregistering", "preempting", "clearing").
 fn may_end(old: &LunView, new: &LunView, issuer: Nexus, pr: &PrOut) -> bool {
+    if leaves_with_path(old, new, pr) {
+        return true;
+    }
     let (Some(reservation), Some(key)) = (&old.reservation, key_of(old, issuer)) else { return false };
     let holder = holds(old, issuer);
     let key_fits = pr.key == key;
@@ -176,6 +179,32 @@ fn may_end(old: &LunView, new: &LunView, issuer: Nexus, pr: &PrOut) -> bool {
         }
         ServiceAction::Reserve | ServiceAction::ReplaceLostReservation => false,
     }
+}
+
+/// Whether the holder leaves because a command on another path of the same initiator port says so (ALL_TG_PT).
+fn leaves_with_path(old: &LunView, new: &LunView, pr: &PrOut) -> bool {
+    let PortList::Of(paths) = pr.all_tg_pt else { return false };
+    let by_key = match pr.action {
+        ServiceAction::Register => true,
+        ServiceAction::RegisterAndIgnoreExistingKey => false,
+        ServiceAction::Reserve
+        | ServiceAction::Release
+        | ServiceAction::Clear
+        | ServiceAction::Preempt
+        | ServiceAction::PreemptAndAbort
+        | ServiceAction::RegisterAndMove
+        | ServiceAction::ReplaceLostReservation => return false,
+    };
+    let leaves = |nexus: &Nexus| {
+        let fits = !by_key || key_of(old, *nexus) == Some(pr.key);
+        paths.has(*nexus) && fits && key_of(new, *nexus).is_none()
+    };
+    let ends = match old.reservation.map(|reservation| reservation.holder) {
+        Some(Holder::Nexus(holder)) => leaves(&holder),
+        Some(Holder::AllRegistrants) => new.registrants.is_empty(),
+        None => false,
+    };
+    ends && pr.service_key == Key(0) && new.reservation.is_none()
 }
 
 /// The PERSISTENT RESERVE OUT of the entry, if the target says that it executed it.
