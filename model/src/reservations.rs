@@ -128,7 +128,7 @@ pub const INSTANCES: [Instance; 6] = [
         nexuses: 3,
         restart: false,
         types: &[WriteExclusiveRegistrantsOnly],
-        writers: 0,
+        writers: 1,
         rich: false,
         attentions: false,
         also: Also { lists: true, ..Also::NOTHING },
