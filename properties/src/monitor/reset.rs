@@ -12,10 +12,13 @@ use super::{
 use alloc::{format, vec::Vec};
 use redline_vocab::{Command, Data, Event, Function, Managed, Nexus, Tag};
 
+/// Writes: of which nexus, sent by which event.
+type Writes = Vec<(Nexus, u64)>;
+
 #[derive(Clone, Debug)]
 pub(super) struct ResetIsFinal {
-    /// Functions that have not been answered, with the writes that they end, by the number of the event that sent them.
-    pending: Vec<(Nexus, Tag, Vec<(Nexus, u64)>)>,
+    /// Functions that have not been answered, with the writes that they end.
+    pending: Vec<(Nexus, Tag, Writes)>,
     /// Writes that must not take effect, with the event that answered the function.
     over: Vec<(Nexus, u64, u64)>,
 }
@@ -34,7 +37,7 @@ impl ResetIsFinal {
                     let writes = matches!(entry.command, Command::Write { .. });
                     has && writes && ends(function, *nexus, entry.nexus, entry.tag)
                 });
-                let concerned: Vec<(Nexus, u64)> = concerned.map(|entry| (entry.nexus, entry.sent)).collect();
+                let concerned: Writes = concerned.map(|entry| (entry.nexus, entry.sent)).collect();
                 if !concerned.is_empty() {
                     out.fired(Watched::ResetIsFinal);
                     self.pending.push((*nexus, *tag, concerned));
