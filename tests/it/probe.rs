@@ -186,8 +186,10 @@ fn what_is_known_of_tgt_is_found() {
     let looked = bench.run(&["probe", &url]);
     check(&looked, 3, "nothing was changed");
     let restart = tgt.restart_command();
-    let args = ["probe", &url, "--dataloss", "--restart-cmd", &restart, "--for", "10m", "--out", "out"];
-    let ran = bench.run(&args);
+    // Every letter in every situation takes about so many commands; what is random comes after it.
+    let bounds = ["--depth", "0", "--commands", "300000", "--for", "5m"];
+    let args = ["probe", &url, "--dataloss", "--restart-cmd", &restart, "--out", "out"];
+    let ran = bench.run(&[&args[..], &bounds[..]].concat());
     check(&ran, 1, "safe for cluster fencing: no, because it lets a fenced node write");
     let record = Record::load(&bench.path("out/run.json")).expect("the run is recorded");
     assert_eq!(record.outcome, Outcome::Violated);
