@@ -202,6 +202,8 @@ fn reachable(scenario: &Scenario, initiators: Initiators, property: &str) -> boo
         }
         "disk/flushed-survives" => initiators == Initiators::Guests && power,
         "lun/durable-with-aptpl" => initiators == Initiators::Raw || power,
+        // Guests send neither task management functions nor RESERVE.
+        "lun/reset-is-final" | "lun/legacy-excludes-persistent" => initiators == Initiators::Raw,
         _ => true,
     }
 }
