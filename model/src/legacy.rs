@@ -36,23 +36,13 @@ pub fn meets(holder: Nexus, nexus: Nexus, name: Name) -> Meets {
         | AccessControlOut
         | ReportReferrals
         | StartUnit
-        | AllowMediumRemoval
-            if holder != nexus =>
-        {
-            Meets::Open
+        | AllowMediumRemoval => {
+            if holder == nexus {
+                Meets::Nothing
+            } else {
+                Meets::Open
+            }
         }
-        TestUnitReady
-        | ReportTargetPortGroups
-        | ReportAliases
-        | ReportIdentifyingInformation
-        | ReportPriority
-        | ReportTimestamp
-        | ReadMediaSerialNumber
-        | AccessControlIn
-        | AccessControlOut
-        | ReportReferrals
-        | StartUnit
-        | AllowMediumRemoval => Meets::Nothing,
         LegacyReserve
         | Read
         | Verify
