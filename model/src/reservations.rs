@@ -263,32 +263,31 @@ impl Reservations {
         log: &mut Log<'_>,
     ) -> bool {
         state.marks = Marks::default();
-        let taken = |nexus: Nexus, command: Command, reading: u8| {
-            vec![(Action::Command(nexus, command), 0), (Action::Dispatch(nexus), reading)]
+        let mut take = |action, reading| self.take(state, action, reading, choices, log);
+        let mut taken = |nexus: Nexus, command: Command, reading: u8| {
+            take(Action::Command(nexus, command), 0) && take(Action::Dispatch(nexus), reading)
         };
-        let wanted: Vec<(Action, u8)> = match step {
+        let possible = match step {
             Move::Order(nexus, order, reading) => taken(nexus, Command::PrOut(order), reading),
             Move::Reserve(nexus, reading) => taken(nexus, Command::LegacyReserve, reading),
             Move::Release(nexus, reading) => taken(nexus, Command::LegacyRelease, reading),
             Move::Manage(nexus, function, reading) => taken(nexus, Command::Manage(function), reading),
-            Move::LogOut(nexus, reading) => vec![(Action::Logout(nexus), reading)],
             Move::Probe(nexus, reading) => taken(nexus, Command::Other(Name::TestUnitReady), reading),
-            Move::Write(nexus) => vec![(Action::Command(nexus, write(nexus)), 0)],
-            Move::Dispatch(nexus, reading) => vec![(Action::Dispatch(nexus), reading)],
-            Move::Submit(nexus) => vec![(Action::Submit { nexus, nth: 0 }, 0)],
-            Move::Commit(nexus, nth) => vec![(Action::Commit { nexus, nth }, 0)],
-            Move::Lose(nexus) => vec![(Action::Break(nexus), 0), (Action::Expire(nexus), 0)],
-            Move::Return(nexus) => vec![(Action::Login(NodeId(nexus.0)), 0)],
+            Move::LogOut(nexus, reading) => take(Action::Logout(nexus), reading),
+            Move::Write(nexus) => take(Action::Command(nexus, write(nexus)), 0),
+            Move::Dispatch(nexus, reading) => take(Action::Dispatch(nexus), reading),
+            Move::Submit(nexus) => take(Action::Submit { nexus, nth: 0 }, 0),
+            Move::Commit(nexus, nth) => take(Action::Commit { nexus, nth }, 0),
+            Move::Lose(nexus) => take(Action::Break(nexus), 0) && take(Action::Expire(nexus), 0),
+            Move::Return(nexus) => take(Action::Login(NodeId(nexus.0)), 0),
             Move::PowerCycle => {
-                let logins = self.nexuses().map(|nexus| (Action::Login(NodeId(nexus.0)), 0));
-                [(Action::PowerCycle, 0)].into_iter().chain(logins).collect()
+                take(Action::PowerCycle, 0)
+                    && self.nexuses().all(|nexus| take(Action::Login(NodeId(nexus.0)), 0))
             }
-            Move::Persist => vec![(Action::Persist, 0)],
+            Move::Persist => take(Action::Persist, 0),
         };
-        for (action, reading) in wanted {
-            if !self.take(state, action, reading, choices, log) {
-                return false;
-            }
+        if !possible {
+            return false;
         }
         // Initiators take their replies at once: none of them matters to what they do.
         for nexus in self.nexuses() {

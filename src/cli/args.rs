@@ -220,8 +220,8 @@ pub struct Check {
     /// Drops a guard of the design; may be given several times
     #[arg(long, value_name = "GUARD", value_parser = guards())]
     pub relax: Vec<String>,
-    /// Explores another instance: two-nexuses, two-nexuses-restart, three-nexuses, three-nexuses-restart, recovery,
-    /// or `scenario` for the scenario's own bounds
+    /// Explores another instance: two-nexuses, two-nexuses-restart, three-nexuses, three-nexuses-restart,
+    /// legacy-and-resets, port-lists, recovery, or `scenario` for the scenario's own bounds
     #[arg(long, value_name = "NAME")]
     pub instance: Option<String>,
     /// Goes on after a violation until everything is explored
