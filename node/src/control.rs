@@ -64,6 +64,7 @@ pub fn parse(line: &str) -> Result<Order, String> {
         ["clock", "skew", permille] => Ok(Order::Skew(number(permille)?)),
         ["disk", "fail", on] => Ok(Order::Disk(Fault::Fail(switch(on)?))),
         ["disk", "fill", on] => Ok(Order::Disk(Fault::Fill(switch(on)?))),
+        ["disk", "hold", on] => Ok(Order::Disk(Fault::Hold(switch(on)?))),
         ["disk", "slow", "off"] => Ok(Order::Disk(Fault::Slow(None))),
         ["disk", "slow", micros] => {
             let micros = u64::try_from(number(micros)?).map_err(|_| "a delay is not negative".to_owned())?;
@@ -77,7 +78,7 @@ pub fn parse(line: &str) -> Result<Order, String> {
         ["status"] => Ok(Order::Status),
         ["stop"] => Ok(Order::Stop),
         _ => Err("expected array ADDRESS, peer NODE ADDRESS, clock jump MICROSECONDS, clock skew PERMILLE, \
-                  disk fail|fill on|off, disk slow MICROSECONDS|off, disk corrupt BLOCK, disk tear, status or stop"
+                  disk fail|fill|hold on|off, disk slow MICROSECONDS|off, disk corrupt BLOCK, disk tear, status or stop"
             .to_owned()),
     }
 }
@@ -157,6 +158,7 @@ mod tests {
         assert_eq!(parse("peer 1 127.0.0.1:3260"), Ok(Order::Peer(NodeId(1), address)));
         assert_eq!(parse("clock jump -5"), Ok(Order::Jump(-5)));
         assert_eq!(parse("disk slow 1500"), Ok(Order::Disk(Fault::Slow(Some(Duration::from_micros(1500))))));
+        assert_eq!(parse("disk hold off"), Ok(Order::Disk(Fault::Hold(false))));
         assert_eq!(parse("disk fill on"), Ok(Order::Disk(Fault::Fill(true))));
         assert_eq!(parse("disk corrupt 7"), Ok(Order::Disk(Fault::Corrupt(7))));
         for bad in [

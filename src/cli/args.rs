@@ -376,7 +376,8 @@ Example: redline node --role array --dir san-1
 
 The first line on standard output is `ready` and the addresses on which the process listens. After that each line on standard
 input is an order and is answered by one line: array ADDRESS, peer NODE ADDRESS, clock jump MICROSECONDS, clock skew PERMILLE (guest);
-disk fail|fill on|off, disk slow MICROSECONDS|off, disk tear (array); status, stop.";
+disk fail|fill|hold on|off, disk slow MICROSECONDS|off, disk corrupt BLOCK,
+disk tear (array); status, stop.";
 
 #[derive(clap::Args, Debug)]
 pub struct Node {

@@ -5,6 +5,7 @@
 //! | `proxy` | a link that can be cut, held, slowed and reset |
 //! | `member` | one process: started, steered, signalled, ended on every path |
 //! | `fabric` | the processes of a scenario and the links between them |
+//! | `incident` | what happens in a run: the plan, and what comes along with its faults |
 //! | `run` | makes a plan happen to them, and has it judged |
 //! | `logs` | reads what the processes of a run have written |
 //! | `order` | finds the causal order of the lines, and histories that respect it |
@@ -14,6 +15,7 @@
 //! lines on their standard input, and judged by their logs alone.
 
 pub mod fabric;
+pub mod incident;
 pub mod judge;
 pub mod logs;
 pub mod member;

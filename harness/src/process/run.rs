@@ -1,6 +1,7 @@
 //! One run: start the fabric, let the plan happen to it, end it, judge its logs.
 //!
-//! The plan is the simulator's, and so is the case that keeps it. What each fault is here:
+//! The plan is the simulator's, and so is the case that keeps it; [`super::incident`] says what comes along with its faults. What each
+//! fault is here:
 //!
 //! | fault | on processes |
 //! |---|---|
@@ -13,12 +14,14 @@
 //! | clock skew, clock jump | the node's process is told |
 //! | power cycle | SIGKILL of the array; what was not flushed was in its memory only |
 //! | torn write | the array's process is told to kill itself in the middle of its next write of several blocks |
-//! | corruption, slow disk, failing disk | the array's process is told; a disk that is well takes the scenario's `service` |
+//! | corruption, failing disk | the array's process is told |
+//! | slow disk | the array's process is told: the disk takes longer, or ends nothing until it goes on; one that is well takes the scenario's `service` |
 //!
 //! Whether an owner comes back in time is watched here, with the harness's clock: nodes are asked. The time that they have is
 //! the scenario's, undivided: the machine is no faster than it is.
 
 use super::fabric::{Fabric, HURRY, Setup};
+use super::incident::{What, happenings};
 use super::judge::judge;
 use super::logs::{Logs, NEMESIS};
 use super::member::Error;
@@ -30,6 +33,7 @@ use crate::sim::events::{Stream, Totals};
 use crate::sim::plan::{Plan, lasts};
 use redline_traces::{Header, TraceFile};
 use redline_vocab::{Direction, Event, Fault, Micros, NodeId};
+use std::collections::BTreeMap;
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -49,10 +53,6 @@ const AFTER: Duration = Duration::from_millis(300);
 
 /// What a slow disk takes, in multiples of what it usually takes.
 const SLOWER: u64 = 40;
-
-/// What every second slow disk takes instead, in microseconds: retries of the path and of the drive add up, and last longer than
-/// a takeover in this hurry.
-const HANGS: u64 = 2_000_000;
 
 /// A run that has come to its end, judged.
 #[derive(Clone, Debug)]
@@ -98,8 +98,9 @@ pub async fn run(setup: Setup<'_>, header: &Header, plan: &Plan, stop: &AtomicBo
         log: TraceFile::create(&setup.dir.join(NEMESIS), header)?,
         faults: [0; 13],
         held: vec![(0, 0); usize::from(setup.scenario.cluster.nodes)],
+        silenced: BTreeMap::new(),
         slow: 0,
-        hangs: false,
+        hangs: 0,
         failing: 0,
     };
     let owned = nemesis.go().await;
@@ -144,9 +145,10 @@ struct Nemesis<'a> {
     faults: [u64; 13],
     /// By node: faults that hold its link towards the array, and back.
     held: Vec<(u32, u32)>,
+    /// By two nodes: faults that hold their heartbeats.
+    silenced: BTreeMap<(NodeId, NodeId), u32>,
     slow: u32,
-    /// The slow disk seems never to answer.
-    hangs: bool,
+    hangs: u32,
     failing: u32,
 }
 
@@ -168,35 +170,35 @@ impl Nemesis<'_> {
     }
 
     async fn follow_plan(&mut self) -> Result<(), Failure> {
-        let hurried = |time: Micros| Duration::from_micros(time.0 / HURRY);
-        let mut due: Vec<(Instant, Due)> = self
-            .plan
-            .injections
-            .iter()
-            .enumerate()
-            .map(|(at, injection)| (self.start + hurried(injection.at), Due::Inject(at)))
-            .collect();
+        let all = happenings(self.setup.scenario, self.plan);
+        let mut due: Vec<(Instant, Due)> =
+            all.iter().enumerate().map(|(at, one)| (self.start + one.at, Due::Inject(at))).collect();
         while let Some(at) = (0..due.len()).min_by_key(|at| due[*at]) {
             let (when, what) = due.swap_remove(at);
             self.wait_until(when).await?;
             match what {
                 Due::Inject(at) => {
-                    let injection = self.plan.injections[at];
-                    if !self.possible(&injection.fault) {
+                    let fault = all[at].what.fault();
+                    if !self.possible(&fault) {
                         due.push((Instant::now() + POSTPONED, what));
                         continue;
                     }
-                    self.tell(&Event::FaultInjected { fault: injection.fault })?;
-                    self.faults[injection.fault.kind() as usize] += 1;
-                    self.inject(injection.fault).await?;
-                    if lasts(&injection.fault) {
-                        due.push((Instant::now() + hurried(injection.lasts), Due::Heal(at)));
+                    self.tell(&Event::FaultInjected { fault })?;
+                    self.faults[fault.kind() as usize] += 1;
+                    match all[at].what {
+                        What::Fault(fault) => self.inject(fault).await?,
+                        What::Hang => self.hang(true).await?,
+                    }
+                    if lasts(&fault) {
+                        due.push((Instant::now() + all[at].lasts, Due::Heal(at)));
                     }
                 }
                 Due::Heal(at) => {
-                    let fault = self.plan.injections[at].fault;
-                    self.heal(fault).await?;
-                    self.tell(&Event::FaultHealed { fault })?;
+                    match all[at].what {
+                        What::Fault(fault) => self.heal(fault).await?,
+                        What::Hang => self.hang(false).await?,
+                    }
+                    self.tell(&Event::FaultHealed { fault: all[at].what.fault() })?;
                 }
             }
         }
@@ -278,7 +280,6 @@ impl Nemesis<'_> {
             }
             Fault::DiskSlow => {
                 self.slow += 1;
-                self.hangs = self.dice.permille(500);
                 self.disk_weather().await?;
             }
             Fault::DiskError => {
@@ -346,17 +347,21 @@ impl Nemesis<'_> {
         self.disk_weather().await
     }
 
+    async fn hang(&mut self, begins: bool) -> Result<(), Failure> {
+        self.hangs = if begins { self.hangs + 1 } else { self.hangs - 1 };
+        self.disk_weather().await
+    }
+
     async fn disk_weather(&mut self) -> Result<(), Failure> {
         let usual = self.setup.scenario.array.service.0;
-        let takes = match (self.slow, self.hangs) {
-            (0, _) => usual,
-            (_, false) => usual * SLOWER,
-            (_, true) => HANGS,
-        };
-        let slow = format!("disk slow {takes}");
-        let fail = if self.failing > 0 { "disk fail on" } else { "disk fail off" };
-        self.array_does(&slow).await?;
-        self.array_does(fail).await
+        let takes = if self.slow > 0 { usual * SLOWER } else { usual };
+        let switch = |faults: u32| if faults > 0 { "on" } else { "off" };
+        let (fail, hold) = (switch(self.failing), switch(self.hangs));
+        for order in [format!("disk slow {takes}"), format!("disk fail {fail}"), format!("disk hold {hold}")]
+        {
+            self.array_does(&order).await?;
+        }
+        Ok(())
     }
 
     fn hold(&mut self, nexus: u8, direction: Direction, begins: bool) {
@@ -374,7 +379,12 @@ impl Nemesis<'_> {
         self.fabric.link(node).set(weather);
     }
 
-    fn silence(&self, one: NodeId, other: NodeId, begins: bool) {
+    fn silence(&mut self, one: NodeId, other: NodeId, begins: bool) {
+        let faults = self.silenced.entry((one.min(other), one.max(other))).or_default();
+        let before = std::mem::replace(faults, if begins { *faults + 1 } else { *faults - 1 });
+        if before.min(*faults) > 0 {
+            return;
+        }
         let way = Way { open: !begins, ..Way::CLEAR };
         for (from, to) in [(one, other), (other, one)] {
             if let Some(link) = self.fabric.heartbeat_link(from, to) {

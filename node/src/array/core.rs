@@ -10,13 +10,20 @@ use crate::log::Log;
 use redline_fabric::array::{self, Array, DiskId, DiskOperation, DiskOutcome, TargetPort};
 use redline_fabric::iscsi::chap::Challenge;
 use redline_fabric::iscsi::target::{self, CloseReason, ConnectionId, Endpoint};
-use redline_vocab::{Micros, Quirks};
+use redline_vocab::{Micros, Quirk, Quirks};
 use std::cell::RefCell;
 use std::collections::{BTreeMap, VecDeque};
 use std::fs::File;
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+
+/// So many bytes are written before other commands are looked at: the initiator takes them in while the disk is read for the next command,
+/// and they are still in the processor's cache.
+const EAGER: usize = 128 << 10;
+
+/// How late a table is that is stored late: as a cache that is written back now and then.
+const PERSIST_LATE: Duration = Duration::from_secs(1);
 
 /// What is still to be taken in.
 enum Next {
@@ -50,6 +57,12 @@ pub(super) struct Core {
     syncs: Syncs,
     /// Operations that a fault delays.
     delayed: usize,
+    /// Operations that a fault holds, in the order in which they came.
+    held: VecDeque<(DiskId, DiskOperation)>,
+    /// Quirk `persist-late`: the table reaches stable storage some time after its GOOD.
+    persists_late: bool,
+    /// It is on its way there.
+    persisting: bool,
     stopping: bool,
     failure: Option<Error>,
 }
@@ -81,6 +94,9 @@ impl Core {
                 dirty: Vec::new(),
                 syncs: Syncs::default(),
                 delayed: 0,
+                held: VecDeque::new(),
+                persists_late: quirks.has(Quirk::PersistLate),
+                persisting: false,
                 stopping: false,
                 failure: None,
             })
@@ -132,6 +148,12 @@ impl Core {
 
     pub(super) fn set_fault(&mut self, fault: Fault) {
         self.disk.set_fault(fault);
+        if !self.disk.holds() {
+            for (id, operation) in std::mem::take(&mut self.held) {
+                self.begin_now(id, operation);
+            }
+            self.settle();
+        }
     }
 
     pub(super) fn status(&self) -> String {
@@ -160,7 +182,10 @@ impl Core {
     /// Whether commands are under way or answers not yet sent.
     pub(super) fn is_busy(&self) -> bool {
         let syncing = !self.syncs.running.is_empty();
-        syncing || self.delayed > 0 || self.wires.values().any(|wire| !wire.is_drained())
+        syncing
+            || self.delayed > 0
+            || !self.held.is_empty()
+            || self.wires.values().any(|wire| !wire.is_drained())
     }
 
     pub(super) fn finish(&mut self) -> Result<(), Error> {
@@ -192,6 +217,13 @@ impl Core {
                 }
             }
         }
+        if self.persists_late && !self.persisting && self.array.is_behind_on_storage() {
+            self.persisting = true;
+            self.later(PERSIST_LATE, |core| {
+                core.persisting = false;
+                core.next.push_back(Next::Array(array::Input::Persist));
+            });
+        }
         if let Err(error) = self.log.flush() {
             self.failure = Some(error.into());
             return;
@@ -208,10 +240,17 @@ impl Core {
         for effect in effects.drain(..) {
             match effect {
                 target::Effect::Send { connection, pieces } => {
-                    if let Some(wire) = self.wires.get(&connection) {
-                        wire.push(pieces);
-                        self.dirty.push(connection);
+                    let Some(wire) = self.wires.get(&connection) else { continue };
+                    wire.push(pieces);
+                    self.dirty.push(connection);
+                    if wire.unsent() < EAGER {
+                        continue;
                     }
+                    if let Err(error) = self.log.flush() {
+                        self.failure = Some(error.into());
+                        break;
+                    }
+                    wire.write();
                 }
                 target::Effect::Close { connection, reason } => self.close(connection, reason),
                 target::Effect::Array(input) => self.next.push_back(Next::Array(input)),
@@ -269,10 +308,18 @@ impl Core {
             self.delayed += 1;
             return self.later(delay, move |core| {
                 core.delayed -= 1;
-                core.begin_now(id, operation);
+                core.begin_unless_held(id, operation);
             });
         }
-        self.begin_now(id, operation);
+        self.begin_unless_held(id, operation);
+    }
+
+    fn begin_unless_held(&mut self, id: DiskId, operation: DiskOperation) {
+        if self.disk.holds() {
+            self.held.push_back((id, operation));
+        } else {
+            self.begin_now(id, operation);
+        }
     }
 
     fn begin_now(&mut self, id: DiskId, operation: DiskOperation) {

@@ -109,6 +109,11 @@ async fn converse(
 }
 
 impl Wire {
+    /// Bytes that wait to be written.
+    pub(super) fn unsent(&self) -> usize {
+        self.unsent_bytes.get()
+    }
+
     pub(super) fn peer(&self) -> SocketAddr {
         self.peer
     }

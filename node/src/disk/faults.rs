@@ -16,6 +16,8 @@ pub enum Fault {
     Fill(bool),
     /// How much longer each operation takes.
     Slow(Option<Duration>),
+    /// Whether every operation waits until this is over; then all go on, in order.
+    Hold(bool),
     /// This sector of the first unit is damaged: reads of it fail until it is written or deallocated.
     Corrupt(u64),
     /// The next write of at least two sectors is cut in its middle, and the process dies: a power loss.
@@ -28,6 +30,7 @@ pub struct Faults {
     pub(super) fails: bool,
     pub(super) full: bool,
     pub(super) tears: bool,
+    pub(super) holds: bool,
     pub(super) slow: Option<Duration>,
     /// Damaged sectors of the first unit.
     damaged: BTreeSet<u64>,
@@ -39,6 +42,7 @@ impl Faults {
             Fault::Fail(on) => self.fails = on,
             Fault::Fill(on) => self.full = on,
             Fault::Slow(by) => self.slow = by,
+            Fault::Hold(on) => self.holds = on,
             Fault::Corrupt(sector) => {
                 self.damaged.insert(sector);
             }

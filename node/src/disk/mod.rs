@@ -6,6 +6,7 @@
 //!
 //! **Deliberately absent:** retries, read-ahead, a cache of its own. The operating system has them.
 
+mod buffers;
 mod faults;
 mod folder;
 #[cfg(test)]
@@ -16,6 +17,7 @@ mod unsynced;
 pub use faults::{Fault, Faults};
 pub use folder::Error;
 
+use buffers::Buffers;
 use bytes::Bytes;
 use folder::Folder;
 use redline_fabric::array::{DiskOperation, DiskOutcome};
@@ -49,6 +51,7 @@ pub struct Disk {
     folder: Folder,
     units: Vec<Unit>,
     faults: Faults,
+    buffers: Buffers,
 }
 
 impl Disk {
@@ -63,7 +66,7 @@ impl Disk {
             .enumerate()
             .map(|(at, &bytes)| Ok(Unit::new(folder.unit(at, bytes)?, unsynced)))
             .collect::<Result<_, Error>>()?;
-        Ok(Disk { folder, units, faults: Faults::default() })
+        Ok(Disk { folder, units, faults: Faults::default(), buffers: Buffers::default() })
     }
 
     /// What was stored last by [`Disk::store`].
@@ -85,6 +88,11 @@ impl Disk {
     /// Plants a fault, or takes it away.
     pub fn set_fault(&mut self, fault: Fault) {
         self.faults.set(fault);
+    }
+
+    /// Whether an operation has to wait until [`Fault::Hold`] is over before it may begin.
+    pub fn holds(&self) -> bool {
+        self.faults.holds
     }
 
     /// How long the next operation has to wait before it may begin, if it has to.
@@ -114,7 +122,8 @@ impl Disk {
                 return Err(io::Error::new(io::ErrorKind::InvalidData, "a damaged sector"));
             }
             DiskOperation::Read { unit, offset, length } => {
-                DiskOutcome::Read(Bytes::from(self.unit(unit)?.read(offset, length)?))
+                let unit = self.units.get(usize::from(unit)).ok_or(io::ErrorKind::NotFound)?;
+                DiskOutcome::Read(unit.read(offset, length, &mut self.buffers)?)
             }
             DiskOperation::Write { unit, offset, data, durable } => {
                 return self.write(unit, offset, &data, durable);

@@ -1,6 +1,7 @@
 //! The file of one logical unit: positioned reads and writes, holes, and what is not yet in the file.
 
 use super::Unsynced;
+use super::buffers::Buffers;
 use super::unsynced::{SECTOR, Sectors};
 use bytes::Bytes;
 use rustix::fs::{FallocateFlags, SeekFrom, fallocate, seek};
@@ -30,22 +31,14 @@ impl Unit {
         Arc::clone(&self.file)
     }
 
-    pub(super) fn read(&self, offset: u64, length: u32) -> io::Result<Vec<u8>> {
-        let length = length as usize;
-        // Read into memory that was not cleared before: for large reads that is half of the cost.
-        let mut read = Vec::with_capacity(length);
-        while read.len() < length {
-            let at = offset + read.len() as u64;
-            if rustix::io::pread(&self.file, rustix::buffer::spare_capacity(&mut read), at)? == 0 {
-                return Err(io::ErrorKind::UnexpectedEof.into());
+    pub(super) fn read(&self, offset: u64, length: u32, buffers: &mut Buffers) -> io::Result<Bytes> {
+        buffers.fill(length as usize, |read| {
+            self.file.read_exact_at(read, offset)?;
+            if let Some(sectors) = &self.unsynced {
+                sectors.lay_over(offset, read);
             }
-        }
-        // An allocator may give more than was asked for.
-        read.truncate(length);
-        if let Some(sectors) = &self.unsynced {
-            sectors.lay_over(offset, &mut read);
-        }
-        Ok(read)
+            Ok(())
+        })
     }
 
     pub(super) fn write(&mut self, offset: u64, data: &[Bytes]) -> io::Result<()> {

@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 const NAMES: [&str; 2] = ["iqn.2026-11.example.test:a", "iqn.2026-11.example.test:b"];
@@ -69,6 +69,34 @@ fn a_planned_stop_is_a_power_cycle_that_loses_no_write() {
         assert_eq!(session.read(7, 1).expect("it is answered").data, [7; 512]);
         array.stop();
     }
+}
+
+/// Quirk `persist-late`: GOOD comes before the table is on stable storage, and a kill between the two loses it.
+#[test]
+fn a_table_that_is_stored_late_is_lost_by_a_kill_before_that_and_not_after() {
+    for late in [true, false] {
+        let folder = folder();
+        let quirk: &[&str] = if late { &["--quirk", "persist-late"] } else { &[] };
+        let array = Array::start(&folder, quirk);
+        register(array.portals[0], true);
+        array.kill();
+        let array = Array::start(&folder, quirk);
+        check_table(array.portals[0], !late);
+        array.kill();
+    }
+    let folder = folder();
+    let array = Array::start(&folder, &["--quirk", "persist-late"]);
+    register(array.portals[0], true);
+    let state = folder.path().join("array").join("state");
+    let start = Instant::now();
+    while !state.exists() {
+        assert!(start.elapsed() < Duration::from_secs(60), "it was to be late, not never");
+        thread::sleep(Duration::from_millis(20));
+    }
+    array.kill();
+    let array = Array::start(&folder, &["--quirk", "persist-late"]);
+    check_table(array.portals[0], true);
+    array.kill();
 }
 
 /// What a node knows of one of its blocks.
