@@ -1,7 +1,8 @@
 //! The machines of the array, its disk and its trace, and what goes on between them.
 //!
-//! [`Core::settle`] is the whole of it: inputs are taken in the order in which they came about; what the disk can do at once is done at its place; what
-//! comes of that is the next input. When nothing is left, the trace is handed to the operating system, and then the sockets get their bytes.
+//! [`Core::settle`] is the whole of it: inputs are taken one after the other ([`Next`] says in which order); what the disk can do at once is done at its
+//! place, and what comes of that is one more input. When nothing is left, or much is to be sent, the trace is handed to the operating system, and then the
+//! sockets get their bytes.
 
 use super::Error;
 use super::wire::Wire;
@@ -25,10 +26,16 @@ const EAGER: usize = 128 << 10;
 /// How late a table is that is stored late: as a cache that is written back now and then.
 const PERSIST_LATE: Duration = Duration::from_secs(1);
 
-/// What is still to be taken in.
-enum Next {
-    Endpoint(target::Input),
-    Array(array::Input),
+/// What is still to be taken in, first come first served in each of the three. Answers go before what the disk has done, and that before more
+/// commands: so the first of many reads is on its way before the second is looked at.
+#[derive(Default)]
+struct Next {
+    /// To the endpoint: answers of the array, and what comes from sockets.
+    endpoint: VecDeque<target::Input>,
+    /// To the array: what the disk has done.
+    done: VecDeque<array::Input>,
+    /// To the array: commands and whatever else the endpoint has for it.
+    commands: VecDeque<array::Input>,
 }
 
 /// Flushes that wait for a file: one sync answers all that came before it began.
@@ -48,7 +55,7 @@ pub(super) struct Core {
     since: Instant,
     wires: BTreeMap<ConnectionId, Rc<Wire>>,
     next_connection: u64,
-    next: VecDeque<Next>,
+    next: Next,
     /// Emptied and used again, so that a step allocates nothing.
     endpoint_effects: Vec<target::Effect>,
     array_effects: Vec<array::Effect>,
@@ -88,7 +95,7 @@ impl Core {
                 since: Instant::now(),
                 wires: BTreeMap::new(),
                 next_connection: 0,
-                next: VecDeque::new(),
+                next: Next::default(),
                 endpoint_effects: Vec::new(),
                 array_effects: effects,
                 dirty: Vec::new(),
@@ -196,32 +203,31 @@ impl Core {
     }
 
     fn take(&mut self, input: target::Input) {
-        self.next.push_back(Next::Endpoint(input));
+        self.next.endpoint.push_back(input);
         self.settle();
     }
 
     fn settle(&mut self) {
-        while let Some(next) = self.next.pop_front() {
-            if self.failure.is_some() {
-                return;
+        while self.failure.is_none() {
+            if let Some(input) = self.next.endpoint.pop_front() {
+                let now = Micros(u64::try_from(self.since.elapsed().as_micros()).unwrap_or(u64::MAX));
+                self.endpoint.step(now, input, &mut self.endpoint_effects);
+                self.after_endpoint();
+                continue;
             }
-            match next {
-                Next::Endpoint(input) => {
-                    let now = Micros(u64::try_from(self.since.elapsed().as_micros()).unwrap_or(u64::MAX));
-                    self.endpoint.step(now, input, &mut self.endpoint_effects);
-                    self.after_endpoint();
-                }
-                Next::Array(input) => {
-                    self.array.step(input, &mut self.array_effects);
-                    self.after_array();
-                }
-            }
+            let done = self.next.done.pop_front();
+            let Some(input) = done.or_else(|| self.next.commands.pop_front()) else { break };
+            self.array.step(input, &mut self.array_effects);
+            self.after_array();
+        }
+        if self.failure.is_some() {
+            return;
         }
         if self.persists_late && !self.persisting && self.array.is_behind_on_storage() {
             self.persisting = true;
             self.later(PERSIST_LATE, |core| {
                 core.persisting = false;
-                core.next.push_back(Next::Array(array::Input::Persist));
+                core.next.done.push_back(array::Input::Persist);
             });
         }
         if let Err(error) = self.log.flush() {
@@ -253,7 +259,7 @@ impl Core {
                     wire.write();
                 }
                 target::Effect::Close { connection, reason } => self.close(connection, reason),
-                target::Effect::Array(input) => self.next.push_back(Next::Array(input)),
+                target::Effect::Array(input) => self.next.commands.push_back(input),
                 target::Effect::Notice(notice) => eprintln!("redline node: {notice}"),
             }
         }
@@ -296,7 +302,7 @@ impl Core {
                 | array::Effect::Dropped { .. }
                 | array::Effect::Managed { .. }
                 | array::Effect::DropConnections => {
-                    self.next.push_back(Next::Endpoint(target::Input::Array(effect)));
+                    self.next.endpoint.push_back(target::Input::Array(effect));
                 }
             }
         }
@@ -331,7 +337,7 @@ impl Core {
             return;
         }
         match self.disk.begin(operation) {
-            Begun::Ended(outcome) => self.next.push_back(Next::Array(array::Input::DiskDone { id, outcome })),
+            Begun::Ended(outcome) => self.next.done.push_back(array::Input::DiskDone { id, outcome }),
             Begun::Sync(file) => {
                 self.syncs.waiting.push(id);
                 if self.syncs.running.is_empty() {
@@ -358,7 +364,7 @@ impl Core {
             };
             let mut core = own.borrow_mut();
             for id in std::mem::take(&mut core.syncs.running) {
-                core.next.push_back(Next::Array(array::Input::DiskDone { id, outcome: outcome.clone() }));
+                core.next.done.push_back(array::Input::DiskDone { id, outcome: outcome.clone() });
             }
             if !core.syncs.waiting.is_empty() {
                 core.sync(file);
