@@ -5,8 +5,9 @@
 //! sockets get their bytes.
 
 use super::Error;
+use super::helper::Helper;
 use super::wire::Wire;
-use crate::disk::{Begun, Disk, Fault};
+use crate::disk::{self, Begun, Disk, Fault};
 use crate::log::Log;
 use redline_fabric::array::{self, Array, DiskId, DiskOperation, DiskOutcome, TargetPort};
 use redline_fabric::iscsi::chap::Challenge;
@@ -18,6 +19,7 @@ use std::fs::File;
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+use tokio::sync::Notify;
 
 /// So many bytes are written before other commands are looked at: the initiator takes them in while the disk is read for the next command,
 /// and they are still in the processor's cache.
@@ -62,6 +64,7 @@ pub(super) struct Core {
     /// Connections that have something to send.
     dirty: Vec<ConnectionId>,
     syncs: Syncs,
+    helper: Helper,
     /// Operations that a fault delays.
     delayed: usize,
     /// Operations that a fault holds, in the order in which they came.
@@ -85,6 +88,8 @@ impl Core {
         let stored = disk.stored()?;
         let mut effects = Vec::new();
         let array = Array::power_on(config, quirks, stored.as_deref(), &mut effects);
+        let wake = Arc::new(Notify::new());
+        let helper = Helper::start(Arc::clone(&wake))?;
         let core = Rc::new_cyclic(|own| {
             RefCell::new(Core {
                 own: own.clone(),
@@ -100,6 +105,7 @@ impl Core {
                 array_effects: effects,
                 dirty: Vec::new(),
                 syncs: Syncs::default(),
+                helper,
                 delayed: 0,
                 held: VecDeque::new(),
                 persists_late: quirks.has(Quirk::PersistLate),
@@ -114,6 +120,7 @@ impl Core {
             core.settle();
             core.failure()?;
         }
+        tokio::task::spawn_local(listen_to_helper(Rc::downgrade(&core), wake));
         Ok(core)
     }
 
@@ -190,6 +197,7 @@ impl Core {
     pub(super) fn is_busy(&self) -> bool {
         let syncing = !self.syncs.running.is_empty();
         syncing
+            || self.helper.is_busy()
             || self.delayed > 0
             || !self.held.is_empty()
             || self.wires.values().any(|wire| !wire.is_drained())
@@ -214,6 +222,9 @@ impl Core {
                 self.endpoint.step(now, input, &mut self.endpoint_effects);
                 self.after_endpoint();
                 continue;
+            }
+            while let Some((id, read)) = self.helper.take() {
+                self.read(id, read);
             }
             let done = self.next.done.pop_front();
             let Some(input) = done.or_else(|| self.next.commands.pop_front()) else { break };
@@ -336,7 +347,14 @@ impl Core {
             self.failure = Some(error.into());
             return;
         }
-        match self.disk.begin(operation) {
+        // While others wait, this one may be carried out beside.
+        let beside = self.helper.is_free() && !self.next.commands.is_empty();
+        match self.disk.begin(operation, beside) {
+            Begun::Read(reading) => {
+                if let Some((id, read)) = self.helper.give(id, reading) {
+                    self.read(id, read);
+                }
+            }
             Begun::Ended(outcome) => self.next.done.push_back(array::Input::DiskDone { id, outcome }),
             Begun::Sync(file) => {
                 self.syncs.waiting.push(id);
@@ -345,6 +363,11 @@ impl Core {
                 }
             }
         }
+    }
+
+    fn read(&mut self, id: DiskId, read: disk::Read) {
+        let outcome = self.disk.end(read);
+        self.next.done.push_back(array::Input::DiskDone { id, outcome });
     }
 
     /// Syncs the file on another thread, for all flushes that wait.
@@ -381,5 +404,14 @@ impl Core {
             act(&mut core);
             core.settle();
         });
+    }
+}
+
+/// Takes what the helper has done while nothing else goes on.
+async fn listen_to_helper(core: Weak<RefCell<Core>>, wake: Arc<Notify>) {
+    loop {
+        wake.notified().await;
+        let Some(core) = core.upgrade() else { return };
+        core.borrow_mut().settle();
     }
 }

@@ -2,11 +2,13 @@
 //!
 //! One thread owns everything: a task for each connection reads its socket and hands the bytes to the [`core::Core`], which lets the machines take their
 //! steps, carries the disk's operations out at once, and writes the answers to the sockets before it returns. So a command that needs
-//! no sync is answered by the task that has read it, without a lock, a queue or another thread.
+//! no sync is answered by the task that has read it, without a lock, a queue or another thread; only large reads that wait behind each other
+//! are shared with a [`helper`].
 //!
 //! The end of the process is the power cycle of the array: it comes up from its folder.
 
 mod core;
+mod helper;
 mod wire;
 
 use self::core::Core;

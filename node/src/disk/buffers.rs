@@ -37,14 +37,20 @@ impl Buffers {
         }
         let mut buffer = self.take(length);
         let result = read(&mut buffer[..length]);
-        let whole = buffer.freeze();
-        let filled = whole.slice(..length);
-        self.keep(whole);
+        let filled = self.lend(buffer, length);
         result.map(|()| filled)
     }
 
-    /// A free one that is large enough, or a new one.
-    fn take(&mut self, length: usize) -> BytesMut {
+    /// So many bytes of one that was taken, which is free again when nobody holds any of them.
+    pub(super) fn lend(&mut self, buffer: BytesMut, length: usize) -> Bytes {
+        let whole = buffer.freeze();
+        let lent = whole.slice(..length);
+        self.keep(whole);
+        lent
+    }
+
+    /// A free one that is large enough, or a new one; it may be larger.
+    pub(super) fn take(&mut self, length: usize) -> BytesMut {
         let fits = |whole: &Bytes| whole.len() >= length && whole.is_unique();
         let free = self.whole.iter().rposition(fits).map(|at| self.whole.remove(at));
         if let Some(whole) = free {

@@ -18,11 +18,12 @@ pub use faults::{Fault, Faults};
 pub use folder::Error;
 
 use buffers::Buffers;
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use folder::Folder;
 use redline_fabric::array::{DiskOperation, DiskOutcome};
 use std::fs::File;
 use std::io;
+use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -44,7 +45,37 @@ pub enum Begun {
     Ended(DiskOutcome),
     /// It has ended as soon as this file is synced ([`File::sync_data`]), which may be done on another thread.
     Sync(Arc<File>),
+    /// It has ended as soon as this is carried out, which may be done on another thread, and [`Disk::end`] was told.
+    Read(Reading),
 }
+
+/// A read that nothing but the file has a say in.
+#[derive(Debug)]
+pub struct Reading {
+    file: Arc<File>,
+    offset: u64,
+    length: usize,
+    buffer: BytesMut,
+}
+
+impl Reading {
+    /// Reads.
+    pub fn carry_out(mut self) -> Read {
+        let result = self.file.read_exact_at(&mut self.buffer[..self.length], self.offset);
+        Read { length: self.length, buffer: self.buffer, result }
+    }
+}
+
+/// What came of a [`Reading`].
+#[derive(Debug)]
+pub struct Read {
+    length: usize,
+    buffer: BytesMut,
+    result: io::Result<()>,
+}
+
+/// A read shorter than this is not worth another thread's attention.
+const BESIDE_MIN: u32 = 64 << 10;
 
 /// The storage of an array.
 pub struct Disk {
@@ -100,21 +131,25 @@ impl Disk {
         self.faults.slow
     }
 
-    /// Begins an operation.
-    pub fn begin(&mut self, operation: DiskOperation) -> Begun {
+    /// Begins an operation; if there is somebody to do it `beside`, that may be left to them ([`Begun::Read`]).
+    pub fn begin(&mut self, operation: DiskOperation, beside: bool) -> Begun {
         if self.faults.fails {
             return Begun::Ended(DiskOutcome::Failed);
         }
-        match self.carry_out(operation) {
+        match self.carry_out(operation, beside) {
             Ok(begun) => begun,
-            Err(error) => {
-                eprintln!("redline node: the disk failed: {error}");
-                Begun::Ended(DiskOutcome::Failed)
-            }
+            Err(error) => Begun::Ended(failed(&error)),
         }
     }
 
-    fn carry_out(&mut self, operation: DiskOperation) -> io::Result<Begun> {
+    /// Takes a read back that was done beside.
+    pub fn end(&mut self, read: Read) -> DiskOutcome {
+        // Whatever came of it, the buffer can be used again.
+        let found = self.buffers.lend(read.buffer, read.length);
+        read.result.map_or_else(|error| failed(&error), |()| DiskOutcome::Read(found))
+    }
+
+    fn carry_out(&mut self, operation: DiskOperation, beside: bool) -> io::Result<Begun> {
         let outcome = match operation {
             DiskOperation::Read { unit, offset, length }
                 if self.faults.damages(unit, offset, u64::from(length)) =>
@@ -123,6 +158,15 @@ impl Disk {
             }
             DiskOperation::Read { unit, offset, length } => {
                 let unit = self.units.get(usize::from(unit)).ok_or(io::ErrorKind::NotFound)?;
+                if beside && length >= BESIDE_MIN && unit.is_all_in_file() {
+                    let (file, length) = (unit.file(), length as usize);
+                    return Ok(Begun::Read(Reading {
+                        file,
+                        offset,
+                        length,
+                        buffer: self.buffers.take(length),
+                    }));
+                }
                 DiskOutcome::Read(unit.read(offset, length, &mut self.buffers)?)
             }
             DiskOperation::Write { unit, offset, data, durable } => {
@@ -180,4 +224,9 @@ impl Disk {
         }
         Ok(())
     }
+}
+
+fn failed(error: &io::Error) -> DiskOutcome {
+    eprintln!("redline node: the disk failed: {error}");
+    DiskOutcome::Failed
 }

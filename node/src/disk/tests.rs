@@ -18,12 +18,13 @@ fn open(path: &Path, unsynced: Unsynced) -> Disk {
 }
 
 fn ended(disk: &mut Disk, operation: DiskOperation) -> DiskOutcome {
-    match disk.begin(operation) {
+    match disk.begin(operation, false) {
         Begun::Ended(outcome) => outcome,
         Begun::Sync(file) => {
             file.sync_data().expect("a temporary file can be synced");
             DiskOutcome::Done
         }
+        Begun::Read(reading) => disk.end(reading.carry_out()),
     }
 }
 
@@ -87,7 +88,7 @@ fn a_durable_write_survives_what_loses_memory() {
     let folder = folder();
     let mut disk = open(folder.path(), Unsynced::Memory);
     let data = vec![Bytes::from_static(&[7; 512])];
-    let begun = disk.begin(DiskOperation::Write { unit: 0, offset: 512, data, durable: true });
+    let begun = disk.begin(DiskOperation::Write { unit: 0, offset: 512, data, durable: true }, false);
     assert!(matches!(begun, Begun::Sync(_)), "{begun:?}");
     drop(disk);
     assert_eq!(read(&mut open(folder.path(), Unsynced::Memory), 512, 512), [7; 512]);
@@ -171,4 +172,35 @@ fn a_folder_has_one_user_and_only_folders_of_ours_are_used() {
     fs::write(foreign.path().join("letter.txt"), b"dear").expect("the folder can be written");
     assert!(matches!(Disk::open(foreign.path(), &[SIZE], Unsynced::Page), Err(Error::Foreign(_))));
     assert_eq!(fs::read_dir(foreign.path()).expect("it can be listed").count(), 1, "nothing was added");
+}
+
+#[test]
+fn a_large_read_may_be_done_beside_if_the_file_has_everything() {
+    let large = DiskOperation::Read { unit: 0, offset: 512, length: 128 << 10 };
+    let written: Vec<u8> = (0..128u32 << 10).map(|at| (at % 241) as u8).collect();
+    for unsynced in [Unsynced::Page, Unsynced::Memory] {
+        let folder = folder();
+        let mut disk = open(folder.path(), unsynced);
+        assert_eq!(write(&mut disk, 512, &[&written]), DiskOutcome::Done);
+        // Twice: the second one is read into the memory of the first.
+        for _ in 0..2 {
+            let outcome = match (disk.begin(large.clone(), true), unsynced) {
+                (Begun::Read(reading), Unsynced::Page) => {
+                    disk.end(std::thread::spawn(|| reading.carry_out()).join().expect("no panic"))
+                }
+                (Begun::Ended(outcome), Unsynced::Memory) => outcome,
+                (begun, _) => panic!("{begun:?}"),
+            };
+            assert_eq!(outcome, DiskOutcome::Read(Bytes::from(written.clone())));
+        }
+        let small = DiskOperation::Read { unit: 0, offset: 512, length: 4096 };
+        assert!(matches!(disk.begin(small, true), Begun::Ended(DiskOutcome::Read(_))));
+        disk.set_fault(Fault::Corrupt(100));
+        assert!(matches!(disk.begin(large.clone(), true), Begun::Ended(DiskOutcome::Failed)));
+    }
+    let folder = folder();
+    let mut disk = open(folder.path(), Unsynced::Page);
+    let beyond = DiskOperation::Read { unit: 0, offset: SIZE - 512, length: 128 << 10 };
+    let Begun::Read(reading) = disk.begin(beyond, true) else { panic!("it is large") };
+    assert_eq!(disk.end(reading.carry_out()), DiskOutcome::Failed);
 }

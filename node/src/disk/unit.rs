@@ -31,6 +31,11 @@ impl Unit {
         Arc::clone(&self.file)
     }
 
+    /// Whether the file holds everything that was written.
+    pub(super) fn is_all_in_file(&self) -> bool {
+        self.unsynced.is_none()
+    }
+
     pub(super) fn read(&self, offset: u64, length: u32, buffers: &mut Buffers) -> io::Result<Bytes> {
         buffers.fill(length as usize, |read| {
             self.file.read_exact_at(read, offset)?;

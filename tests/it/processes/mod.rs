@@ -1,6 +1,7 @@
-//! Processes of ours over real TCP, without a stranger's program: connections that misbehave, many sessions, power cycles.
+//! Processes of ours over real TCP, without a stranger's program: connections that misbehave, many sessions, power cycles, a back end that hangs.
 
 mod arm;
 mod crowds;
+mod hang;
 mod initiator;
 mod power;
