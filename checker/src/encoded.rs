@@ -92,6 +92,9 @@ where
         Decoded { bytes, at: 0, left: chunk.len, state: PhantomData }
     }
 
+    #[inline]
+    fn ahead(&self, _: &Self::Nodes) {}
+
     fn save(&self, chunk: &Chunk<Self>) -> Vec<u8> {
         let mut bytes = (chunk.body.plain_len as u64).to_le_bytes().to_vec();
         bytes.extend_from_slice(&chunk.body.bytes);

@@ -22,6 +22,7 @@
 //!
 //! **Deliberately absent:** any model, and any word of storage.
 
+mod ahead;
 mod check;
 mod checkpoint;
 mod claims;

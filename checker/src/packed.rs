@@ -159,6 +159,9 @@ where
         chunk.body.into_iter()
     }
 
+    #[inline]
+    fn ahead(&self, _: &Self::Nodes) {}
+
     fn save(&self, chunk: &Chunk<Self>) -> Vec<u8> {
         chunk.body.iter().flat_map(|node| node.words()).flat_map(|word| word.to_le_bytes()).collect()
     }

@@ -507,6 +507,9 @@ impl<S: Space, F: Fingerprint> Worker<S, F> {
                 // Without room the expansion goes on all the same: its successors wait.
                 self.reserve(table);
             }
+            if let Some(nodes) = &self.nodes {
+                space.ahead(nodes);
+            }
             space.expand(&node, open, &mut actions, &mut Visitor { round, table, worker: self });
         }
     }

@@ -12,6 +12,7 @@
 //! [`Packed`]: crate::packed::Packed
 
 use crate::{
+    ahead,
     claims::{Claim, Kinds, Says},
     fingerprint::Fingerprint,
 };
@@ -79,6 +80,8 @@ pub trait Space: Sync {
     fn bytes(&self, chunk: &Chunk<Self>) -> u64;
     /// The nodes again, in their order.
     fn open(&self, chunk: Chunk<Self>) -> Self::Nodes;
+    /// The first of these nodes will be wanted soon.
+    fn ahead(&self, nodes: &Self::Nodes);
     /// A sealed chunk as bytes. Only called if [`Space::STORABLE`].
     fn save(&self, chunk: &Chunk<Self>) -> Vec<u8>;
     /// A chunk of `len` nodes from its bytes; `None` if they are not such. Only called if [`Space::STORABLE`].
@@ -255,6 +258,13 @@ where
 
     fn open(&self, chunk: Chunk<Self>) -> Self::Nodes {
         chunk.body.into_iter()
+    }
+
+    #[inline]
+    fn ahead(&self, nodes: &Self::Nodes) {
+        if let Some(next) = nodes.as_slice().first() {
+            ahead::fetch(next);
+        }
     }
 
     fn save(&self, _: &Chunk<Self>) -> Vec<u8> {
