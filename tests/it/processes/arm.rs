@@ -79,24 +79,26 @@ fn a_planted_bug_is_found_on_processes_and_its_logs_show_it_again() {
 /// Bugs that guests run into; what has to be planted together stands together.
 const CAUGHT: [&[&str]; 18] = [
     &["plain-preempt"],
-    &["aptpl-not-set"],
-    &["fence-open-while-challenging"],
-    &["confirm-skipped", "takeover-status-ignored"],
     &["resume-unverified"],
-    &["queue-kept-on-loss"],
-    &["shared-key"],
     &["fresh-isid"],
-    &["conflict-ignored"],
     &["abort-ignored"],
     &["abort-before-quiet"],
     &["persist-late"],
-    &["conflict-unchecked"],
-    &["tasks-outlive-nexus"],
     &["login-before-quiet"],
     &["preempt-keeps-victim"],
     &["table-lost-at-restart"],
     &["unit-attention-lost"],
+    &["aptpl-not-set"],
+    &["fence-open-while-challenging"],
+    &["confirm-skipped", "takeover-status-ignored"],
+    &["shared-key"],
+    &["queue-kept-on-loss"],
+    &["tasks-outlive-nexus"],
+    &["conflict-unchecked"],
+    &["conflict-ignored"],
 ];
+/// So many of them, the first ones, are caught in every run of CI.
+const ALWAYS: usize = 10;
 
 /// Whether a run fails within five minutes. The campaign is interrupted then: a violation goes before that.
 fn is_caught(quirks: &[&str]) -> bool {
@@ -127,9 +129,11 @@ fn is_caught(quirks: &[&str]) -> bool {
 }
 
 #[test]
-#[ignore = "slow: a campaign for each of 18 bugs, five minutes in all"]
+#[ignore = "slow: a campaign for each of 10 bugs, a minute in all; five for all 18, with PLANTED=all"]
 fn planted_bugs_are_caught_on_processes_within_five_minutes_each() {
-    let missed: Vec<_> = CAUGHT.into_iter().filter(|quirks| !is_caught(quirks)).collect();
+    let all = std::env::var("PLANTED").is_ok_and(|which| which == "all");
+    let bugs = if all { &CAUGHT[..] } else { &CAUGHT[..ALWAYS] };
+    let missed: Vec<_> = bugs.iter().copied().filter(|quirks| !is_caught(quirks)).collect();
     assert!(missed.is_empty(), "not caught: {missed:?}");
 }
 
