@@ -419,6 +419,9 @@ pub struct Node {
     /// Array: may listen on an address that is not loopback; only together with --chap
     #[arg(long)]
     pub allow_remote: bool,
+    /// Array: asks an initiator that was silent for so long for a sign of life, and drops it half that time later, as in 5s or 1m
+    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = duration)]
+    pub ping_after: Duration,
     /// Guest: its number, from 0
     #[arg(long, value_name = "N", required_if_eq("role", "guest"))]
     pub node: Option<u8>,

@@ -9,7 +9,7 @@ use redline_harness::sim::events::setup;
 use redline_harness::verdict::Outcome;
 use redline_node::{array, disk, guest};
 use redline_traces::{Arm, Header, Initiators};
-use redline_vocab::{NodeId, Quirk, Quirks, Tag};
+use redline_vocab::{Micros, NodeId, Quirk, Quirks, Tag};
 use std::io;
 use std::net::SocketAddr;
 
@@ -79,6 +79,7 @@ fn run_array(asked: &args::Node, scenario: &Scenario, quirks: Quirks) -> Result<
         registrants_max: scenario.array.registrants,
         tasks_max: scenario.array.tasks,
         time2retain: scenario.array.time2retain,
+        ping_after: Micros(u64::try_from(asked.ping_after.as_micros()).unwrap_or(u64::MAX)),
         quirks,
         known: (0..).zip(ports(scenario, quirks)).map(known).collect(),
         listen,

@@ -26,6 +26,7 @@ mod determinism;
 // Processes: sockets, disk files and power cycles; then strangers' programs on our array.
 mod peers;
 mod processes;
+mod wire;
 
 // The program: exit codes, errors, nothing overwritten, interruption, and the way from finding to replay.
 mod command_line;

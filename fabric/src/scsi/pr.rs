@@ -133,14 +133,23 @@ fn decoded(action: ServiceAction, bytes: &[u8]) -> Option<ParameterList> {
     }
     let flags = u8_at(bytes, 20)?;
     (list.all_tg_pt, list.aptpl) = (flags & 4 != 0, flags & 1 != 0);
-    // The bit has a meaning for REGISTER only (SPC-4 6.16.3).
-    list.spec_i_pt = flags & 8 != 0 && action == ServiceAction::Register;
+    list.spec_i_pt = flags & 8 != 0 && may_list_ports(action);
+    // It goes with REGISTER only (SPC-4 6.16.3): with REGISTER AND IGNORE EXISTING KEY it is wrong, whatever list follows.
+    if list.spec_i_pt && action != ServiceAction::Register {
+        list.initiators = None;
+        return Some(list);
+    }
     if !list.spec_i_pt {
         return (bytes.len() == LIST_LENGTH).then_some(list);
     }
     let ids = bytes.get(28..).filter(|ids| u32_at(bytes, 24) == u32::try_from(ids.len()).ok())?;
     list.initiators = transport_ids(ids);
     Some(list)
+}
+
+/// Whether SPEC_I_PT is looked at; where nothing is registered it means nothing.
+fn may_list_ports(action: ServiceAction) -> bool {
+    matches!(action, ServiceAction::Register | ServiceAction::RegisterAndIgnoreExistingKey)
 }
 
 fn transport_ids(mut bytes: &[u8]) -> Option<Vec<TransportId>> {

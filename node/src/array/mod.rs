@@ -66,6 +66,8 @@ pub struct Config {
     pub tasks_max: u16,
     /// How long the nexus of a broken connection is kept.
     pub time2retain: Micros,
+    /// An initiator that was silent for so long is pinged; one that has not answered half that time later is dropped.
+    pub ping_after: Micros,
     /// Planted bugs.
     pub quirks: Quirks,
     /// By nexus, the guests and their initiator ports, which have a number before they log in; all at the first target port.
@@ -145,7 +147,11 @@ fn endpoint_config(config: &Config, portals: Vec<Portal>) -> target::Config {
         chap: config.chap.as_ref().map(|chap| Accounts { initiator: account(chap), target: None }),
         offer: Offer { time_to_retain: seconds, ..Offer::TARGET },
         limits: Limits::USUAL,
-        timing: Timing::USUAL,
+        timing: Timing {
+            ping_after: config.ping_after,
+            ping_timeout: Micros(config.ping_after.0 / 2),
+            ..Timing::USUAL
+        },
     }
 }
 

@@ -24,8 +24,13 @@ pub struct Array {
 impl Array {
     /// Starts one with two target portal groups in a folder, which may hold what an earlier one has left.
     pub fn start(folder: &TempDir, more: &[&str]) -> Array {
+        Array::with_portals(folder, 2, more)
+    }
+
+    /// The same with so many target portal groups.
+    pub fn with_portals(folder: &TempDir, portals: u8, more: &[&str]) -> Array {
         let mut process = Command::new(env!("CARGO_BIN_EXE_redline"))
-            .args(["node", "--role", "array", "--blocks", BLOCKS, "--portals", "2", "--dir"])
+            .args(["node", "--role", "array", "--blocks", BLOCKS, "--portals", &portals.to_string(), "--dir"])
             .arg(folder.path().join("array"))
             .args(more)
             .stdin(Stdio::piped())

@@ -3,5 +3,6 @@
 mod arm;
 mod crowds;
 mod hang;
-mod initiator;
+pub mod initiator;
+mod md5;
 mod power;
