@@ -186,10 +186,10 @@ impl Initiator {
         Ok(self.answers.remove(&tag).expect("it has come"))
     }
 
-    /// Whether a command's answer has come by the time a ping has come back.
+    /// Whether the answer to a command or function has come by the time a ping has come back.
     pub fn is_answered(&mut self, tag: u32) -> io::Result<bool> {
         self.ping(b"?")?;
-        Ok(self.answers.contains_key(&tag))
+        Ok(self.answers.contains_key(&tag) || self.others.contains_key(&tag))
     }
 
     /// Sends the data that a command has kept back, as far as they were asked for.
@@ -216,10 +216,21 @@ impl Initiator {
 
     /// A task management function, and its response.
     pub fn manage(&mut self, function: u8, reference: u32) -> io::Result<u8> {
+        let tag = self.begin_managing(function, reference)?;
+        self.finish_managing(tag)
+    }
+
+    /// Sends a task management function; its tag.
+    pub fn begin_managing(&mut self, function: u8, reference: u32) -> io::Result<u32> {
         let mut header = self.header(0x42, 0x80 | function);
         header[20..24].copy_from_slice(&reference.to_be_bytes());
         self.send(header, &[])?;
-        self.other(u32_at(&header, 16)).map(|(response, _)| response)
+        Ok(u32_at(&header, 16))
+    }
+
+    /// Waits for a task management function's response.
+    pub fn finish_managing(&mut self, tag: u32) -> io::Result<u8> {
+        self.other(tag).map(|(response, _)| response)
     }
 
     /// NOP-Out that asks for an answer; the data that come back.

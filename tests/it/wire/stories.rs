@@ -9,7 +9,7 @@
 //! | `A reads 0`, `A writes 0 aa` | READ or WRITE of a block full of one byte |
 //! | `A begins w WRITE 0 aa` | a write that is let in and whose data wait for `A sends w` |
 //! | `A begins w WRITE 0 aa now` | a write with its data; the array has it when the step is over |
-//! | `A begins p ABORT ...` | an order that is not waited for |
+//! | `A begins p ABORT ...`, `A begins reset LUN RESET` | an order or a function that is not waited for |
 //! | `A answers w` | the answer; `nothing`: there is none by the time a ping has come back |
 //! | `A cdb HEX`, `A cdb HEX HEX` | any command, with Data-Out; `..` in what is due is any byte |
 //! | `A hears` | its unit attentions, sorted; `-`: none |
@@ -69,6 +69,10 @@ impl Teller<'_> {
                 self.lab.session(seat).hand_over(tag).expect("the connection stands");
                 "sent".to_owned()
             }
+            "answers" if rest.starts_with("reset") => {
+                let tag = self.tags[rest];
+                response_words(self.lab.session(seat).finish_managing(tag).expect("it is answered"))
+            }
             "answers" => {
                 let tag = self.tags[rest];
                 words(&self.lab.session(seat).finish(tag).unwrap_or_else(|error| panic!("{step}: {error}")))
@@ -116,6 +120,10 @@ impl Teller<'_> {
                     session.begin_without_data(&cdb, &data)
                 }
             }
+            None if name.starts_with("reset") => {
+                let (function, reference) = self.function(what);
+                self.lab.session(seat).begin_managing(function, reference)
+            }
             None => {
                 let (cdb, list) = self.lab.order_bytes(what);
                 self.lab.session(seat).begin(&cdb, &list, 0)
@@ -129,18 +137,19 @@ impl Teller<'_> {
     }
 
     fn manage(&mut self, seat: &str, what: &str) -> String {
-        let (function, reference) = match what {
+        let (function, reference) = self.function(what);
+        response_words(self.lab.session(seat).manage(function, reference).expect("it is answered"))
+    }
+
+    /// The code of a task management function, and the task that it refers to.
+    fn function(&self, what: &str) -> (u8, u32) {
+        match what {
             "ABORT TASK SET" => (2, u32::MAX),
             "CLEAR TASK SET" => (4, u32::MAX),
             "LUN RESET" => (5, u32::MAX),
             "WARM RESET" => (6, u32::MAX),
             "COLD RESET" => (7, u32::MAX),
             what => (1, self.tags[what.strip_prefix("ABORT TASK ").expect("a function")]),
-        };
-        match self.lab.session(seat).manage(function, reference).expect("it is answered") {
-            0 => "complete".to_owned(),
-            1 => "no such task".to_owned(),
-            other => format!("response {other}"),
         }
     }
 
@@ -149,6 +158,14 @@ impl Teller<'_> {
         let (seat, name) = step.split_once(" answers ").expect("`nothing` is an answer");
         let tag = self.tags[name];
         !self.lab.session(seat).is_answered(tag).expect("the connection stands")
+    }
+}
+
+fn response_words(response: u8) -> String {
+    match response {
+        0 => "complete".to_owned(),
+        1 => "no such task".to_owned(),
+        other => format!("response {other}"),
     }
 }
 
