@@ -2,7 +2,7 @@
 
 use clap::builder::PossibleValuesParser;
 use clap::{ArgAction, Parser, Subcommand, ValueEnum};
-use redline_harness::probe::address::Address;
+use redline_harness::probe::address::{Address, Portal};
 use redline_harness::record::Shard;
 use redline_harness::report::Format as Rendered;
 use redline_harness::verdict::Outcome;
@@ -27,6 +27,7 @@ const PROBE_EXAMPLES: &str = "\
 Examples:
   redline probe iscsi://127.0.0.1:3260/iqn.2026-11.example:disk/1                looks, changes nothing
   redline probe iscsi://10.0.0.7/iqn.2026-11.example:disk/1 --dataloss           tests a scratch LUN
+  redline probe iscsi://... --dataloss --portal 10.0.1.7:3260                    over two target ports: ALL_TG_PT, two paths
   redline probe iscsi://... --dataloss --restart-cmd './power-cycle.sh'          with power loss as well
   redline probe iscsi://... --dataloss --story redline-out/probe-1/x.story.json  one finding again
   redline probe --self --quirk abort-ignored                                     our own target, with a bug
@@ -314,8 +315,11 @@ pub struct Probe {
     /// The logical unit: iscsi://[USER@]HOST[:PORT]/TARGET-NAME/LUN
     #[arg(value_parser = Address::parse, required_unless_present = "own")]
     pub url: Option<Address>,
+    /// Portal of another target port of the same unit (HOST[:PORT]); may be given several times. A is seen there too, under a letter of its own
+    #[arg(long, value_name = "PORTAL", value_parser = Portal::parse)]
+    pub portal: Vec<Portal>,
     /// Tests the fabric's own target, in memory
-    #[arg(long = "self", id = "own", conflicts_with_all = ["url", "dataloss", "restart_cmd", "password_file", "initiator"])]
+    #[arg(long = "self", id = "own", conflicts_with_all = ["url", "portal", "dataloss", "restart_cmd", "password_file", "initiator"])]
     pub own: bool,
     /// Plants a bug in the fabric's own target; may be given several times
     #[arg(long, value_name = "BUG", value_parser = quirks(), requires = "own")]

@@ -18,6 +18,7 @@ pub fn ask(asked: &Probe, quirks: Quirks) -> Result<Ask, Error> {
         None => Subject::Own(quirks),
         Some(address) => Subject::Target {
             address: address.clone(),
+            portals: asked.portal.clone(),
             identity: Identity {
                 names: asked.initiator.iter().map(|name| name.to_lowercase()).collect(),
                 account: address

@@ -49,6 +49,12 @@ fn a_probe_that_is_cut_or_cannot_begin_is_no_pass() {
 
 /// An array of ours as a process, with these bugs; it ends with its standard input.
 fn our_array(bench: &Bench, more: &[&str]) -> (Child, String) {
+    let (array, url, _) = our_array_with_portals(bench, more);
+    (array, url)
+}
+
+/// The same, with the address of its last portal.
+fn our_array_with_portals(bench: &Bench, more: &[&str]) -> (Child, String, String) {
     let args = [&["node", "--role", "array", "--dir", "san"][..], more].concat();
     let mut command = bench.command(&args);
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
@@ -56,8 +62,9 @@ fn our_array(bench: &Bench, more: &[&str]) -> (Child, String) {
     let mut line = String::new();
     let mut out = BufReader::new(array.stdout.take().expect("it is piped"));
     out.read_line(&mut line).expect("it says where it listens");
-    let address = line.trim().strip_prefix("ready ").unwrap_or_else(|| panic!("`{line}` is no address"));
-    (array, format!("iscsi://{address}/iqn.2026-11.example.redline:san-1/0"))
+    let addresses = line.trim().strip_prefix("ready ").unwrap_or_else(|| panic!("`{line}` is no address"));
+    let (first, last) = addresses.split_once(' ').unwrap_or((addresses, addresses));
+    (array, format!("iscsi://{first}/iqn.2026-11.example.redline:san-1/0"), last.to_owned())
 }
 
 fn over(mut array: Child) {
@@ -78,6 +85,36 @@ fn our_array_keeps_to_the_standard_over_tcp_and_a_bug_in_it_is_found() {
     let ran = bench.run(&["probe", &url, "--dataloss", "--commands", "6000", "--out", "broken"]);
     over(array);
     check(&ran, 1, "safe for cluster fencing: no, because it lets a fenced node write");
+}
+
+#[test]
+fn over_two_portals_the_probe_sees_what_all_tg_pt_does() {
+    let bench = Bench::new();
+    let probe = |url: &str, portal: &str, out: &str| {
+        let args = ["probe", url, "--portal", portal, "--dataloss", "--commands", "4000", "--out", out];
+        bench.run(&args)
+    };
+    let (array, url, last) = our_array_with_portals(&bench, &["--portals", "2"]);
+    let sound = probe(&url, &last, "sound");
+    // Through one portal alone what it registers elsewhere cannot be seen.
+    let half = bench.run(&["probe", &url, "--dataloss", "--commands", "500", "--out", "half"]);
+    let first = url.trim_start_matches("iscsi://").split('/').next().expect("an address").to_owned();
+    let twice = probe(&url, &first, "twice");
+    over(array);
+    check(&sound, 3, "0 kinds");
+    check(&sound, 3, "C is A at the port 2");
+    check(&half, 3, "1 of 2; ALL_TG_PT is not tried");
+    check(&twice, 2, "is in portal group 1 too");
+    std::fs::remove_dir_all(bench.path("san")).expect("it was made");
+    let quirk = ["--portals", "2", "--quirk", "all-tg-pt-ignored"];
+    let (array, url, last) = our_array_with_portals(&bench, &quirk);
+    let broken = probe(&url, &last, "broken");
+    let record = Record::load(&bench.path("broken/run.json")).expect("the run is recorded");
+    let story = record.sections[0].findings[0].artefacts[0].clone();
+    let again = bench.run(&["probe", &url, "--portal", &last, "--dataloss", "--story", &story]);
+    over(array);
+    check(&broken, 1, "with ALL_TG_PT=1");
+    check(&again, 1, "with ALL_TG_PT=1");
 }
 
 /// A port that the system has just given out.

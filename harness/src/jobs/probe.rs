@@ -1,7 +1,7 @@
 //! Tests the persistent reservations of a target, and says whether a cluster can fence by it.
 
 use super::{Desk, Error, file_word, io_error, since};
-use crate::probe::address::Address;
+use crate::probe::address::{Address, Portal};
 use crate::probe::finding::{Danger, Family};
 use crate::probe::hunt::{Again, Bounds, Ended, Found, Hunt, Hunter};
 use crate::probe::memory::Memory;
@@ -37,6 +37,8 @@ pub enum Subject {
     Target {
         /// Where it is.
         address: Address,
+        /// Portals of its other target ports.
+        portals: Vec<Portal>,
         /// Who the probe says it is.
         identity: Identity,
         /// Shell command that takes the target's power away and gives it back.
@@ -78,13 +80,21 @@ pub fn account(name: &str, secret: Vec<u8>) -> Account {
 struct Stored {
     schema: String,
     seats: u8,
+    /// Target ports.
+    #[serde(default = "one")]
+    ports: u8,
     steps: Vec<Step>,
+}
+
+const fn one() -> u8 {
+    1
 }
 
 /// What is needed to tell of it.
 struct Scene<'a> {
     desk: &'a Desk<'a>,
     ask: &'a Ask,
+    cast: Cast,
     name: String,
     power: bool,
 }
@@ -97,7 +107,22 @@ pub fn run(desk: &Desk<'_>, ask: &Ask) -> Result<Section, Error> {
     let start = Instant::now();
     let story = ask.story.as_deref().map(load).transpose()?;
     let seats = story.as_ref().map_or(ask.seats, |story| story.seats);
-    let cast = Cast { seats };
+    let ports = match (&story, &ask.subject) {
+        (Some(story), _) => story.ports,
+        (None, Subject::Target { portals, .. }) => u8::try_from(portals.len() + 1).unwrap_or(u8::MAX),
+        (None, Subject::Own(_)) => {
+            if seats > 2 {
+                2
+            } else {
+                1
+            }
+        }
+    };
+    if ports >= seats {
+        let what = format!("{ports} portals need --nexuses {} at least: B, and A at each of them", ports + 1);
+        return Err(Error::Asked(what));
+    }
+    let mut cast = Cast { seats, ports, sees_all_ports: true };
     let steps = story.as_ref().map(|story| story.steps.as_slice());
     let mut section = match &ask.subject {
         Subject::Own(quirks) => {
@@ -108,18 +133,27 @@ pub fn run(desk: &Desk<'_>, ask: &Ask) -> Result<Section, Error> {
             section.figure("planted bugs", bugs);
             let mut player = Player::new(&mut memory, cast, OWN.0, OWN.1);
             let hunt = hunt(desk, ask, &mut player, steps);
-            let scene = Scene { desk, ask, name: "self".to_owned(), power: true };
+            let scene = Scene { desk, ask, cast, name: "self".to_owned(), power: true };
             tell(&scene, &mut section, &player, hunt)?;
             section
         }
-        Subject::Target { address, identity, restart, dataloss } => {
-            let mut tcp = Tcp::new(address.clone(), identity.clone(), restart.clone(), NEXUSES);
-            let scene = Scene { desk, ask, name: address.to_string(), power: restart.is_some() };
-            let mut section = Section::new(format!("probe {}", scene.name));
+        Subject::Target { address, portals, identity, restart, dataloss } => {
+            if portals.len() + 1 != usize::from(ports) {
+                let what =
+                    format!("the story is of {ports} target ports: one --portal for each but the first");
+                return Err(Error::Asked(what));
+            }
+            let places = cast.places(NEXUSES);
+            let mut tcp = Tcp::new(address.clone(), portals, identity.clone(), restart.clone(), places);
+            let name = address.to_string();
+            let mut section = Section::new(format!("probe {name}"));
             let troubled = |trouble: Trouble| out_of_reach(address, &trouble);
             tcp.login(cast.onlooker()).map_err(troubled)?;
             let unit = safety::look(&mut tcp, cast.onlooker()).map_err(troubled)?;
             introduce(&mut section, &unit);
+            look_at_paths(&mut tcp, cast, portals, &unit)?;
+            cast.sees_all_ports = unit.target_ports.is_none_or(|all| all == usize::from(ports));
+            section.figure("target ports", port_words(cast, &unit));
             if !dataloss {
                 tcp.logout(cast.onlooker()).map_err(troubled)?;
                 plan(&mut section, &unit, ask);
@@ -128,9 +162,10 @@ pub fn run(desk: &Desk<'_>, ask: &Ask) -> Result<Section, Error> {
             }
             if !unit.objections.is_empty() {
                 let _ = tcp.logout(cast.onlooker());
-                let what = format!("{}: left alone: {}", scene.name, unit.objections.join("; "));
+                let what = format!("{name}: left alone: {}", unit.objections.join("; "));
                 return Err(Error::Asked(what));
             }
+            let scene = Scene { desk, ask, cast, name, power: restart.is_some() };
             attack(&scene, &mut section, &mut tcp, &unit, cast, steps)?;
             section
         }
@@ -141,6 +176,41 @@ pub fn run(desk: &Desk<'_>, ask: &Ask) -> Result<Section, Error> {
 
 fn out_of_reach(address: &Address, trouble: &Trouble) -> Error {
     Error::Io { file: address.to_string(), source: io::Error::other(trouble.to_string()) }
+}
+
+/// The other portals lead to the same unit, each at a target port of its own.
+fn look_at_paths(tcp: &mut Tcp, cast: Cast, portals: &[Portal], unit: &Unit) -> Result<(), Error> {
+    let mut groups = vec![tcp.group(cast.onlooker())];
+    for (port, portal) in (1..).zip(portals) {
+        let nexus = cast.nexus(cast.path(port), false);
+        let looked = tcp.login(nexus).and_then(|()| {
+            groups.push(tcp.group(nexus));
+            safety::look_at_path(tcp, nexus, unit)
+        });
+        let looked = looked.and_then(|()| tcp.logout(nexus));
+        looked.map_err(|trouble| Error::Asked(format!("--portal {portal}: {trouble}")))?;
+        let last = groups.last().copied().flatten();
+        if last.is_some() && groups[..groups.len() - 1].contains(&last) {
+            let group = last.unwrap_or_default();
+            let what =
+                format!("--portal {portal} is in portal group {group} too: it is no other target port");
+            return Err(Error::Asked(what));
+        }
+    }
+    Ok(())
+}
+
+fn port_words(cast: Cast, unit: &Unit) -> String {
+    let paths: Vec<String> =
+        (1..cast.ports).map(|port| format!("{} is A at the port {}", cast.path(port), port + 1)).collect();
+    let paths = if paths.is_empty() { String::new() } else { format!("; {}", paths.join(", ")) };
+    match unit.target_ports {
+        Some(all) if !cast.sees_all_ports => format!(
+            "{} of {all}{paths}; ALL_TG_PT is not tried: it would register where the probe does not look (--portal)",
+            cast.ports
+        ),
+        _ => format!("{}{paths}", cast.ports),
+    }
 }
 
 fn introduce(section: &mut Section, unit: &Unit) {
@@ -409,7 +479,8 @@ fn finding(scene: &Scene<'_>, row: &Row<'_>) -> Result<Finding, Error> {
     let name = file_word(&mismatch.signature.line());
     let name: String = name.chars().take(80).collect();
     let path = scene.desk.file(&format!("{:08x}-{name}.story.json", hash(&mismatch.signature.line())));
-    let stored = Stored { schema: SCHEMA.to_owned(), seats: scene.ask.seats, steps: row.first.story.clone() };
+    let Cast { seats, ports, .. } = scene.cast;
+    let stored = Stored { schema: SCHEMA.to_owned(), seats, ports, steps: row.first.story.clone() };
     write_atomically(&path, |out| {
         serde_json::to_writer_pretty(&mut *out, &stored)?;
         writeln!(out)
@@ -420,9 +491,10 @@ fn finding(scene: &Scene<'_>, row: &Row<'_>) -> Result<Finding, Error> {
         Subject::Own(quirks) => {
             format!("redline probe --self{} --story {}", super::quirk_options(*quirks), path.display())
         }
-        Subject::Target { restart, .. } => {
+        Subject::Target { portals, restart, .. } => {
+            let portals: String = portals.iter().map(|portal| format!(" --portal {portal}")).collect();
             let restart = restart.as_ref().map(|cmd| format!(" --restart-cmd '{cmd}'")).unwrap_or_default();
-            format!("redline probe {} --dataloss{restart} --story {}", scene.name, path.display())
+            format!("redline probe {}{portals} --dataloss{restart} --story {}", scene.name, path.display())
         }
     };
     Ok(finding)
@@ -444,7 +516,10 @@ fn load(path: &Path) -> Result<Stored, Error> {
         return Err(Error::Unfit { file, what: format!("its schema is `{}`, not {SCHEMA}", stored.schema) });
     }
     let seats = 2..=crate::probe::player::SEATS_MAX;
-    if !seats.contains(&stored.seats) || stored.steps.iter().any(|step| !step.is_within(stored.seats)) {
+    if !seats.contains(&stored.seats)
+        || !(1..stored.seats).contains(&stored.ports)
+        || stored.steps.iter().any(|step| !step.is_within(stored.seats))
+    {
         return Err(Error::Unfit {
             file,
             what: format!("it needs more than {} seats, or other ones", stored.seats),

@@ -5,6 +5,36 @@ use std::fmt;
 /// The port that targets listen on (RFC 7143).
 const PORT: u16 = 3260;
 
+/// A portal of the target beside the one in its address.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Portal {
+    /// Host name or address.
+    pub host: String,
+    /// TCP port.
+    pub port: u16,
+}
+
+impl Portal {
+    /// Reads `HOST[:PORT]`.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn parse(text: &str) -> Result<Portal, String> {
+        let parts = split_port(text).filter(|(host, _)| !host.is_empty() && !host.contains(['/', '@']));
+        let (host, port) = parts.ok_or_else(|| format!("`{text}` is no portal; expected HOST[:PORT]"))?;
+        Ok(Portal { host: host.to_owned(), port })
+    }
+}
+
+impl fmt::Display for Portal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.host.contains(':') {
+            true => write!(f, "[{}]:{}", self.host, self.port),
+            false => write!(f, "{}:{}", self.host, self.port),
+        }
+    }
+}
+
 /// A logical unit of a target.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Address {
@@ -51,6 +81,11 @@ impl Address {
         Ok(Address { host: host.to_owned(), port, target: target.to_lowercase(), lun, user })
     }
 
+    /// The portal in the address.
+    pub fn portal(&self) -> Portal {
+        Portal { host: self.host.clone(), port: self.port }
+    }
+
     /// The LUN field: peripheral device addressing below 256, flat space addressing from there on.
     pub fn lun_field(&self) -> [u8; 8] {
         let [high, low] = if self.lun < 256 { self.lun } else { self.lun | 0x4000 }.to_be_bytes();
@@ -76,14 +111,23 @@ fn split_port(place: &str) -> Option<(&str, u16)> {
 impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let user = self.user.as_deref().map(|user| format!("{user}@")).unwrap_or_default();
-        let host = if self.host.contains(':') { format!("[{}]", self.host) } else { self.host.clone() };
-        write!(f, "iscsi://{user}{host}:{}/{}/{}", self.port, self.target, self.lun)
+        write!(f, "iscsi://{user}{}/{}/{}", self.portal(), self.target, self.lun)
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::Address;
+    use super::{Address, Portal};
+
+    #[test]
+    fn portals_are_read_or_refused() {
+        assert_eq!(Portal::parse("127.0.0.1:3261").expect("it is one").to_string(), "127.0.0.1:3261");
+        assert_eq!(Portal::parse("[::1]:7").expect("it is one").to_string(), "[::1]:7");
+        assert_eq!(Portal::parse("array").expect("it is one").port, 3260);
+        for bad in ["", ":3260", "a:b", "iscsi://a/b/0", "me@a"] {
+            assert!(Portal::parse(bad).is_err(), "{bad}");
+        }
+    }
 
     #[test]
     fn addresses_are_read_or_refused() {

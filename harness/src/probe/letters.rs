@@ -74,6 +74,12 @@ pub fn situations(cast: Cast) -> Vec<Vec<Step>> {
 /// What is tried in each situation, what matters most first: a test that is cut short has seen it.
 pub fn letters(cast: Cast, power: bool) -> Vec<Step> {
     let mut all = Vec::new();
+    // They are few, and nothing else looks at the other target ports of one command.
+    if cast.ports > 1 {
+        for seat in cast.seats() {
+            path_orders(cast, seat).for_each(|order| all.push(Step::PrOut(seat, order)));
+        }
+    }
     for by in cast.seats() {
         for victim in cast.seats().filter(|victim| *victim != by) {
             all.extend(flights(victim, by).map(Step::Flight));
@@ -136,10 +142,14 @@ fn orders(cast: Cast, seat: Seat, give: &mut dyn FnMut(Order)) {
         give(Order::new(RegisterAndIgnoreExistingKey).naming(service).under(Rk::Wrong));
         give(Order { aptpl: true, ..Order::new(RegisterAndIgnoreExistingKey).naming(service) });
     }
-    for other in cast.seats().filter(|other| *other != seat) {
+    // SPEC_I_PT names initiator ports, at the target port of the sender.
+    let beside = |other: &Seat| *other != seat && cast.port(*other) == cast.port(seat);
+    for other in cast.seats().filter(beside) {
         give(Order { with: Some(other), ..Order::new(Register).naming(Sark::First) });
     }
-    give(Order { all_ports: true, ..Order::new(Register).naming(Sark::First) });
+    if cast.ports == 1 && cast.sees_all_ports {
+        give(Order { all_ports: true, ..Order::new(Register).naming(Sark::First) });
+    }
     for action in [Reserve, Release] {
         PrType::ALL.into_iter().for_each(|kind| give(Order::new(action).of(kind)));
         let order = Order::new(action).of(PrType::WriteExclusiveRegistrantsOnly);
@@ -169,6 +179,19 @@ fn orders(cast: Cast, seat: Seat, give: &mut dyn FnMut(Order)) {
         give(order.under(Rk::Wrong));
     }
     give(Order { to: Some(seat), ..Order::new(RegisterAndMove).naming(Sark::Second) });
+}
+
+/// Registering and unregistering on every target port.
+fn path_orders(cast: Cast, seat: Seat) -> impl Iterator<Item = Order> {
+    use ServiceAction::{Register, RegisterAndIgnoreExistingKey};
+    let orders = [
+        Order::new(Register).naming(Sark::First),
+        Order::new(Register).naming(Sark::Second),
+        Order::new(Register),
+        Order::new(RegisterAndIgnoreExistingKey).naming(Sark::Second),
+    ];
+    let reaches = cast.reaches_all_ports(seat);
+    orders.into_iter().filter(move |_| reaches).map(|order| Order { all_ports: true, ..order })
 }
 
 /// After a letter everybody looks around: what they are told, whether they may read and write.

@@ -9,7 +9,7 @@ use super::medium::{Fate, Medium};
 use super::observed::Seen;
 use super::situation;
 use super::story::{How, Order, Reset, Rk, Sark, Seat, Step, command_words, status_words};
-use super::way::{DataOut, Patience, Trouble, Way};
+use super::way::{DataOut, Patience, Place, Trouble, Way};
 use redline_model::Set;
 use redline_vocab::{
     Command, Data, Epoch, Extent, Generation, Key, Lba, Name, Nexus, Nexuses, NodeId, PortList, PrIn, PrOut,
@@ -40,12 +40,51 @@ const NOBODY: Key = Key(0xdead);
 pub struct Cast {
     /// How many seats, 2 to [`SEATS_MAX`].
     pub seats: u8,
+    /// Target ports that they log in at, at least 1 and fewer than seats. Beyond the first port there is one seat at each: the last seats are
+    /// further paths of A's initiator port, all others are at the first port.
+    pub ports: u8,
+    /// The unit has no other target ports: what ALL_TG_PT does is seen.
+    pub sees_all_ports: bool,
 }
 
 impl Cast {
     /// The seat's nexus with its first or second ISID.
     pub fn nexus(self, seat: Seat, second: bool) -> Nexus {
         Nexus(if second { seat.0 + self.seats } else { seat.0 })
+    }
+
+    /// The target port of a seat, from 0.
+    pub fn port(self, seat: Seat) -> u8 {
+        (seat.0 + self.ports).saturating_sub(self.seats)
+    }
+
+    /// The seat of A's initiator port at a further target port.
+    pub fn path(self, port: u8) -> Seat {
+        Seat(self.seats - self.ports + port)
+    }
+
+    /// The other paths of the seat's initiator port.
+    pub fn paths(self, seat: Seat) -> impl Iterator<Item = Seat> {
+        let shares = move |one: Seat| one.0 == 0 || self.port(one) > 0;
+        self.seats().filter(move |one| shares(seat) && shares(*one) && *one != seat)
+    }
+
+    /// Whether every nexus that ALL_TG_PT of the seat reaches is one of the cast.
+    pub fn reaches_all_ports(self, seat: Seat) -> bool {
+        self.sees_all_ports && (self.ports == 1 || self.paths(seat).next().is_some())
+    }
+
+    /// The ports of the first `nexuses` nexuses.
+    pub fn places(self, nexuses: u8) -> Vec<Place> {
+        let place = |nexus: u8| {
+            let second = nexus >= self.seats;
+            let plays = nexus < if self.has_second() { 2 * self.seats } else { self.seats };
+            match self.port(Seat(nexus % self.seats)) {
+                port @ 1.. if plays => Place { initiator: self.nexus(Seat(0), second).0, port },
+                _ => Place { initiator: nexus, port: 0 },
+            }
+        };
+        (0..nexuses).map(place).collect()
     }
 
     /// Whether seats can get a second ISID.
@@ -126,6 +165,7 @@ impl<'a> Player<'a> {
     /// A stage on this way to a unit of `blocks` blocks; writes go to the blocks from `scratch` on.
     pub fn new(way: &'a mut dyn Way, cast: Cast, blocks: u64, scratch: Lba) -> Player<'a> {
         assert!((2..=SEATS_MAX).contains(&cast.seats), "{} seats", cast.seats);
+        assert!((1..cast.seats).contains(&cast.ports), "{} target ports", cast.ports);
         let judge = Judge::new(blocks, Generation(0), false, Set::EMPTY);
         Player {
             way,
@@ -322,10 +362,15 @@ impl<'a> Player<'a> {
                 Some(seat) => PortList::Of(Nexuses::NONE.with(self.nexus(seat))),
                 None => PortList::Absent,
             },
-            // All seats speak to one target port.
-            all_tg_pt: if order.all_ports { PortList::Of(Nexuses::NONE) } else { PortList::Absent },
+            all_tg_pt: if order.all_ports { PortList::Of(self.paths(seat)) } else { PortList::Absent },
             ..PrOut::new(order.action)
         }
+    }
+
+    /// The nexuses of the seat's initiator port at the other target ports, logged in or not.
+    fn paths(&self, seat: Seat) -> Nexuses {
+        let second = self.second.contains(&seat);
+        self.cast.paths(seat).map(|path| self.cast.nexus(path, second)).collect()
     }
 
     pub(super) fn write(&mut self, seat: Seat, block: u64) -> Command {
@@ -372,7 +417,10 @@ impl<'a> Player<'a> {
         }
         let seat = Seat(nexus.0 % self.cast.seats);
         let again = if nexus.0 >= self.cast.seats { " (second ISID)" } else { "" };
-        format!("{seat}{again}")
+        match self.cast.port(seat) {
+            0 => format!("{seat}{again}"),
+            port => format!("{seat}{again} (A's name at target port {})", port + 1),
+        }
     }
 
     pub(super) fn tell(&mut self, nexus: Nexus, command: &Command, reply: &Reply) {

@@ -7,7 +7,7 @@ use super::tcp::Tcp;
 use super::way::Trouble;
 use redline_fabric::iscsi::initiator::Direction;
 use redline_fabric::scsi::capacity::Capacity;
-use redline_fabric::scsi::pr;
+use redline_fabric::scsi::{pr, report};
 use redline_vocab::{Lba, Nexus};
 
 /// How much of the start of the medium is looked at, in bytes: the furthest superblock that is known here is that of Btrfs.
@@ -28,8 +28,10 @@ pub struct Unit {
     pub blocks: u64,
     /// Bytes in a block.
     pub block_bytes: u32,
-    /// Relative identifier of the target port; 1 if the target does not tell.
-    pub relative_port: u16,
+    /// Its designators (page 83h), which are the same on every path.
+    pub designators: Vec<Vec<u8>>,
+    /// How many target ports it has, if it tells (REPORT TARGET PORT GROUPS).
+    pub target_ports: Option<usize>,
     /// First block of the scratch range.
     pub scratch: Lba,
     /// Why the unit must not be touched.
@@ -50,12 +52,14 @@ pub fn look(tcp: &mut Tcp, nexus: Nexus) -> Result<Unit, Trouble> {
         inquiry.get(range).map(|bytes| String::from_utf8_lossy(bytes).trim().to_owned()).unwrap_or_default()
     };
     let product = [text(8..16), text(16..32), text(32..36)].join(" ");
-    let relative_port = match raw(tcp, nexus, inquiry_cdb(Some(0x83)), 1024)? {
-        Some(page) => relative_port(&page).unwrap_or(1),
-        None => 1,
-    };
+    let page = raw(tcp, nexus, inquiry_cdb(Some(0x83)), 1024)?.unwrap_or_default();
     let capacity = capacity(tcp, nexus)?;
-    tcp.learn(capacity.block_bytes, relative_port);
+    tcp.learn(capacity.block_bytes);
+    tcp.learn_port(nexus, relative_port(&page).unwrap_or(1));
+    let mut cdb = [0; 16];
+    (cdb[0], cdb[1], cdb[8]) = (0xa3, 0x0a, 0x40);
+    let groups = raw(tcp, nexus, cdb, 0x4000)?.and_then(|bytes| report::decode_groups(&bytes));
+    let target_ports = groups.map(|groups| groups.iter().map(|group| group.ports.len()).sum());
     let mut objections = Vec::new();
     if capacity.blocks < BLOCKS_MIN {
         objections.push(format!("it has only {} blocks", capacity.blocks));
@@ -90,10 +94,26 @@ pub fn look(tcp: &mut Tcp, nexus: Nexus) -> Result<Unit, Trouble> {
         product,
         blocks: capacity.blocks,
         block_bytes: capacity.block_bytes,
-        relative_port,
+        designators: unit_designators(&page),
+        target_ports,
         scratch: Lba(capacity.blocks.saturating_sub(TAIL_BLOCKS)),
         objections,
     })
+}
+
+/// Looks at the unit through this nexus at a further target port.
+///
+/// # Errors
+/// If it cannot be read, or it is not the same unit at another target port.
+pub fn look_at_path(tcp: &mut Tcp, nexus: Nexus, unit: &Unit) -> Result<(), Trouble> {
+    hear_out(tcp, nexus)?;
+    let page = good(tcp, nexus, inquiry_cdb(Some(0x83)), 1024, "INQUIRY of page 83h")?;
+    if unit.designators.is_empty() || unit_designators(&page) != unit.designators {
+        return Err(Trouble::Odd("it does not say that it is the same logical unit".to_owned()));
+    }
+    let port = relative_port(&page);
+    tcp.learn_port(nexus, port.ok_or(Trouble::Unable("it does not tell its relative target port"))?);
+    Ok(())
 }
 
 /// Reads blocks as they are.
@@ -191,17 +211,31 @@ fn capacity(tcp: &mut Tcp, nexus: Nexus) -> Result<Capacity, Trouble> {
     Capacity::decode10(&bytes).ok_or_else(|| Trouble::Odd("READ CAPACITY cannot be read".to_owned()))
 }
 
-/// The relative target port identifier among the designators of page 83h.
-fn relative_port(page: &[u8]) -> Option<u16> {
-    let mut rest = page.get(4..)?;
+/// The designators of page 83h: association and type, and the designator itself.
+fn designators(page: &[u8]) -> Vec<(u8, &[u8])> {
+    let mut rest = page.get(4..).unwrap_or_default();
+    let mut found = Vec::new();
     while let [_, kind, _, length, body @ ..] = rest {
-        let length = usize::from(*length);
-        if kind & 0x3f == 0x14 && length == 4 {
-            return Some(u16::from_be_bytes([*body.get(2)?, *body.get(3)?]));
-        }
-        rest = body.get(length..)?;
+        let Some((designator, more)) = body.split_at_checked(usize::from(*length)) else { break };
+        found.push((kind & 0x3f, designator));
+        rest = more;
     }
-    None
+    found
+}
+
+/// The relative target port identifier: association 1, type 4.
+fn relative_port(page: &[u8]) -> Option<u16> {
+    let mut all = designators(page).into_iter();
+    all.find_map(|one| match one {
+        (0x14, [_, _, high, low]) => Some(u16::from_be_bytes([*high, *low])),
+        _ => None,
+    })
+}
+
+/// The designators of the logical unit: association 0.
+fn unit_designators(page: &[u8]) -> Vec<Vec<u8>> {
+    let of_unit = designators(page).into_iter().filter(|(kind, _)| kind & 0x30 == 0);
+    of_unit.map(|(kind, designator)| [&[kind], designator].concat()).collect()
 }
 
 /// What the start of a medium says that it holds.
@@ -240,7 +274,7 @@ pub fn signatures(head: &[u8], block_bytes: u32) -> Vec<&'static str> {
 
 #[cfg(test)]
 mod tests {
-    use super::{relative_port, signatures};
+    use super::{relative_port, signatures, unit_designators};
 
     #[test]
     fn what_is_in_use_is_known_by_its_signature() {
@@ -256,6 +290,7 @@ mod tests {
     fn the_relative_port_is_found_among_designators() {
         let page = [0, 0x83, 0, 16, 1, 3, 0, 4, 9, 9, 9, 9, 0x51, 0x94, 0, 4, 0, 0, 0, 7];
         assert_eq!(relative_port(&page), Some(7));
+        assert_eq!(unit_designators(&page), [[3, 9, 9, 9, 9]]);
         assert_eq!(relative_port(&page[..12]), None);
         assert_eq!(relative_port(&[]), None);
     }

@@ -6,7 +6,7 @@
 use super::story::pr_in_words;
 use redline_model::Table;
 use redline_model::lun::Lun;
-use redline_vocab::{Command, Holder, Key, Name, Nexus, PrOut, PrType, ServiceAction};
+use redline_vocab::{Command, Holder, Key, Name, Nexus, PortList, PrOut, PrType, ServiceAction};
 
 /// What is asked and what decides about it.
 pub fn of(lun: &Lun, nexus: Nexus, command: &Command) -> String {
@@ -103,10 +103,14 @@ fn standing(table: &Table, nexus: Nexus) -> &'static str {
 
 fn register(table: &Table, nexus: Nexus, order: &PrOut) -> String {
     let name = order.action.name();
-    let aptpl = if order.aptpl { " with APTPL=1" } else { "" };
+    let with = match (order.aptpl, order.all_tg_pt) {
+        (true, _) => " with APTPL=1",
+        (false, PortList::Absent) => "",
+        (false, PortList::Of(_) | PortList::Invalid) => " with ALL_TG_PT=1",
+    };
     match (table.key(nexus), order.service_key) {
-        (Key(0), Key(0)) => format!("{name} of key 0 by an unregistered nexus{aptpl}"),
-        (Key(0), _) => format!("{name} of a new registrant{aptpl}"),
+        (Key(0), Key(0)) => format!("{name} of key 0 by an unregistered nexus{with}"),
+        (Key(0), _) => format!("{name} of a new registrant{with}"),
         (_, Key(0)) => {
             let who = match table.reservation {
                 None => "a registrant while nothing is reserved".to_owned(),
@@ -121,9 +125,9 @@ fn register(table: &Table, nexus: Nexus, order: &PrOut) -> String {
                     Holder::AllRegistrants => "one of all registrants that hold".to_owned(),
                 },
             };
-            format!("unregistration ({name}) by {who}{aptpl}")
+            format!("unregistration ({name}) by {who}{with}")
         }
-        _ => format!("{name} of another key{aptpl}"),
+        _ => format!("{name} of another key{with}"),
     }
 }
 

@@ -1,10 +1,11 @@
 //! The way to anybody's iSCSI target, over TCP.
 //!
-//! The session is the fabric's initiator, which does no I/O; here are the sockets, the clock and the names. Each nexus is one ISID, and each has
-//! its own connection, so that nothing orders the commands of two of them.
+//! The session is the fabric's initiator, which does no I/O; here are the sockets, the clock and the names. Each nexus is one ISID at one portal, and
+//! each has its own connection, so that nothing orders the commands of two of them. Several portals are several target ports: an ISID that is used
+//! at two of them is one initiator port with two paths.
 
-use super::address::Address;
-use super::way::{DataOut, Patience, Trouble, Way};
+use super::address::{Address, Portal};
+use super::way::{DataOut, Patience, Place, Trouble, Way};
 use bytes::Bytes;
 use redline_fabric::iscsi::chap::{Account, Algorithm, Challenge};
 use redline_fabric::iscsi::initiator::{
@@ -64,6 +65,8 @@ struct Session {
     asked: BTreeSet<Tag>,
     pongs: BTreeSet<Tag>,
     login: Option<Result<u16, u16>>,
+    /// TargetPortalGroupTag, if the target has told it.
+    group: Option<u16>,
     logged_out: bool,
     over: Option<String>,
 }
@@ -76,26 +79,50 @@ pub struct Tcp {
     restart: Option<String>,
     /// Bytes in a block; 512 until it is known.
     block_bytes: u32,
+    /// The one in the address first.
+    portals: Vec<Portal>,
+    /// By nexus.
+    places: Vec<Place>,
     ports: Vec<PortPair>,
     sessions: BTreeMap<Nexus, Session>,
     tags: u32,
 }
 
 impl Tcp {
-    /// A way to this unit for `nexuses` nexuses.
-    pub fn new(address: Address, identity: Identity, restart: Option<String>, nexuses: u8) -> Tcp {
-        let port = |nexus: u8| {
-            let name = identity.names[usize::from(nexus) % identity.names.len()].clone();
-            PortPair { initiator: TransportId { name, isid: Some(isid(nexus)) }, target: 1 }
+    /// A way to this unit for nexuses at these places, through the portal in the address and further ones.
+    pub fn new(
+        address: Address,
+        further: &[Portal],
+        identity: Identity,
+        restart: Option<String>,
+        places: Vec<Place>,
+    ) -> Tcp {
+        let pair = |place: &Place| {
+            let name = identity.names[usize::from(place.initiator) % identity.names.len()].clone();
+            let target = u16::from(place.port) + 1;
+            PortPair { initiator: TransportId { name, isid: Some(isid(place.initiator)) }, target }
         };
-        let ports = (0..nexuses).map(port).collect();
-        Tcp { address, identity, restart, block_bytes: 512, ports, sessions: BTreeMap::new(), tags: 0 }
+        let ports = places.iter().map(pair).collect();
+        let portals = [&[address.portal()][..], further].concat();
+        let (block_bytes, sessions) = (512, BTreeMap::new());
+        Tcp { address, identity, restart, block_bytes, portals, places, ports, sessions, tags: 0 }
     }
 
-    /// From now on blocks have so many bytes, and the target port this relative identifier.
-    pub fn learn(&mut self, block_bytes: u32, relative_port: u16) {
+    /// From now on blocks have so many bytes.
+    pub fn learn(&mut self, block_bytes: u32) {
         self.block_bytes = block_bytes;
-        self.ports.iter_mut().for_each(|pair| pair.target = relative_port);
+    }
+
+    /// From now on the target port of this nexus has this relative identifier.
+    pub fn learn_port(&mut self, nexus: Nexus, relative_port: u16) {
+        let port = self.places[usize::from(nexus.0)].port;
+        let same = self.ports.iter_mut().zip(&self.places).filter(|(_, place)| place.port == port);
+        same.for_each(|(pair, _)| pair.target = relative_port);
+    }
+
+    /// The target portal group of a nexus that is logged in, if the target has told it.
+    pub fn group(&self, nexus: Nexus) -> Option<u16> {
+        self.sessions.get(&nexus)?.group
     }
 
     /// Whether the port is one of the probe's own.
@@ -112,8 +139,9 @@ impl Tcp {
         self.sessions.get_mut(&nexus).ok_or_else(|| Trouble::Lost(format!("{nexus} has no session")))
     }
 
-    fn connect(&self) -> Result<TcpStream, Trouble> {
-        let Address { host, port, .. } = &self.address;
+    fn connect(&self, nexus: Nexus) -> Result<TcpStream, Trouble> {
+        let place = self.places[usize::from(nexus.0)];
+        let Portal { host, port } = &self.portals[usize::from(place.port)];
         let lost = |error: std::io::Error| Trouble::Lost(format!("{host}:{port}: {error}"));
         let mut last = Trouble::Lost(format!("{host}: has no address"));
         for address in (host.as_str(), *port).to_socket_addrs().map_err(lost)? {
@@ -133,7 +161,7 @@ impl Tcp {
         let pair = &self.ports[usize::from(nexus.0)];
         Settings {
             name: pair.initiator.name.clone(),
-            isid: isid(nexus.0),
+            isid: isid(self.places[usize::from(nexus.0)].initiator),
             tsih: 0,
             cid: 0,
             target: Some(self.address.target.clone()),
@@ -180,19 +208,21 @@ impl Tcp {
         }
     }
 
-    /// READ FULL STATUS with a registrant that is none of ours, or on a target port of another number than was told: initiator ports
-    /// are compared alone, since the probe has one target port, and strangers get a number that is no nexus.
+    /// READ FULL STATUS with a registrant that is none of ours, or on a target port of another number than was told: where the probe has one
+    /// target port, initiator ports are compared alone. Strangers get a number that is no nexus.
     fn full_status(&self, data: &[u8]) -> Reply {
         let nobody = (redline_vocab::Generation(0), Vec::new());
         let (generation, found) = decode_full_status(data).unwrap_or(nobody);
-        let number = |initiator: &TransportId| {
-            let at = self.ports.iter().position(|pair| pair.initiator == *initiator);
+        let number = |initiator: &TransportId, target: u16| {
+            let at = self.ports.iter().position(|pair| {
+                pair.initiator == *initiator && (self.portals.len() == 1 || pair.target == target)
+            });
             at.and_then(|at| u8::try_from(at).ok()).unwrap_or(u8::MAX)
         };
         let entries = found
             .into_iter()
             .map(|one| FullStatusEntry {
-                nexus: Nexus(number(&one.initiator)),
+                nexus: Nexus(number(&one.initiator, one.relative_port)),
                 key: one.key,
                 holds: one.holds,
             })
@@ -244,7 +274,10 @@ impl Session {
 
     fn hear(&mut self, event: Event) {
         match event {
-            Event::LoggedIn { tsih, .. } => self.login = Some(Ok(tsih)),
+            Event::LoggedIn { tsih, group, .. } => {
+                self.login = Some(Ok(tsih));
+                self.group = group;
+            }
             Event::LoginRefused { status } => self.login = Some(Err(status)),
             Event::Completed(completion) => {
                 self.completed.insert(completion.tag, completion);
@@ -295,7 +328,7 @@ impl Session {
 impl Way for Tcp {
     fn login(&mut self, nexus: Nexus) -> Result<(), Trouble> {
         let mut session = Session {
-            stream: self.connect()?,
+            stream: self.connect(nexus)?,
             machine: Initiator::new(self.settings(nexus)),
             commands: BTreeMap::new(),
             completed: BTreeMap::new(),
@@ -303,6 +336,7 @@ impl Way for Tcp {
             asked: BTreeSet::new(),
             pongs: BTreeSet::new(),
             login: None,
+            group: None,
             logged_out: false,
             over: None,
         };

@@ -10,7 +10,8 @@ const BLOCKS: u64 = 64;
 /// Hunts on a target with these bugs.
 fn hunt(quirks: Quirks, seats: u8, commands: u64) -> (Hunt, u64) {
     let mut memory = Memory::new(BLOCKS, quirks);
-    let mut player = Player::new(&mut memory, Cast { seats }, BLOCKS, Lba(8));
+    let cast = Cast { seats, ports: if seats > 2 { 2 } else { 1 }, sees_all_ports: true };
+    let mut player = Player::new(&mut memory, cast, BLOCKS, Lba(8));
     let bounds = Bounds { commands, until: None, depth: 2, seed: 1 };
     let hunt = Hunter::new(&mut player, bounds, &AtomicBool::new(false), &|_, _| {}).hunt();
     (hunt, player.commands)
@@ -54,7 +55,7 @@ fn each_planted_bug_is_found() {
 }
 
 /// The bugs of the target; the others are bugs of nodes.
-const BUGS: [Quirk; 21] = [
+const BUGS: [Quirk; 22] = [
     Quirk::AbortIgnored,
     Quirk::AbortBeforeQuiet,
     Quirk::PersistLate,
@@ -76,7 +77,19 @@ const BUGS: [Quirk; 21] = [
     Quirk::ResetClearsRegistrations,
     Quirk::ResetBeforeQuiet,
     Quirk::SpecIPtPartial,
+    Quirk::AllTgPtIgnored,
 ];
+
+#[test]
+fn the_last_seats_are_paths_of_a() {
+    let cast = Cast { seats: 3, ports: 2, sees_all_ports: true };
+    let places: Vec<(u8, u8)> = cast.places(8).iter().map(|place| (place.initiator, place.port)).collect();
+    // C is A at the second port, with either ISID; the onlooker and whoever comes after it are alone.
+    assert_eq!(places, [(0, 0), (1, 0), (0, 1), (3, 0), (4, 0), (3, 1), (6, 0), (7, 0)]);
+    let cast = Cast { seats: 5, ports: 3, sees_all_ports: true };
+    let places: Vec<(u8, u8)> = cast.places(8).iter().map(|place| (place.initiator, place.port)).collect();
+    assert_eq!(places, [(0, 0), (1, 0), (2, 0), (0, 1), (0, 2), (5, 0), (6, 0), (7, 0)]);
+}
 
 #[test]
 fn a_write_that_outlives_preempt_and_abort_is_the_worst() {

@@ -4,6 +4,15 @@
 
 use redline_vocab::{Command, Nexus, Reply, Tag};
 
+/// The two ports that make a nexus.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Place {
+    /// Number of the initiator port; places with the same one are paths of one port.
+    pub initiator: u8,
+    /// Number of the target port, from 0.
+    pub port: u8,
+}
+
 /// When the data of a write goes out.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum DataOut {
