@@ -90,16 +90,16 @@ fn our_array_keeps_to_the_standard_over_tcp_and_a_bug_in_it_is_found() {
 #[test]
 fn over_two_portals_the_probe_sees_what_all_tg_pt_does() {
     let bench = Bench::new();
-    let probe = |url: &str, portal: &str, out: &str| {
-        let args = ["probe", url, "--portal", portal, "--dataloss", "--commands", "4000", "--out", out];
+    let probe = |url: &str, portal: &str, commands: &str, out: &str| {
+        let args = ["probe", url, "--portal", portal, "--dataloss", "--commands", commands, "--out", out];
         bench.run(&args)
     };
     let (array, url, last) = our_array_with_portals(&bench, &["--portals", "2"]);
-    let sound = probe(&url, &last, "sound");
+    let sound = probe(&url, &last, "10000", "sound");
     // Through one portal alone what it registers elsewhere cannot be seen.
     let half = bench.run(&["probe", &url, "--dataloss", "--commands", "500", "--out", "half"]);
     let first = url.trim_start_matches("iscsi://").split('/').next().expect("an address").to_owned();
-    let twice = probe(&url, &first, "twice");
+    let twice = probe(&url, &first, "1", "twice");
     over(array);
     check(&sound, 3, "0 kinds");
     check(&sound, 3, "C is A at the port 2");
@@ -108,7 +108,7 @@ fn over_two_portals_the_probe_sees_what_all_tg_pt_does() {
     std::fs::remove_dir_all(bench.path("san")).expect("it was made");
     let quirk = ["--portals", "2", "--quirk", "all-tg-pt-ignored"];
     let (array, url, last) = our_array_with_portals(&bench, &quirk);
-    let broken = probe(&url, &last, "broken");
+    let broken = probe(&url, &last, "6000", "broken");
     let record = Record::load(&bench.path("broken/run.json")).expect("the run is recorded");
     let story = record.sections[0].findings[0].artefacts[0].clone();
     let again = bench.run(&["probe", &url, "--portal", &last, "--dataloss", "--story", &story]);

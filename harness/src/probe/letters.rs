@@ -74,15 +74,17 @@ pub fn situations(cast: Cast) -> Vec<Vec<Step>> {
 /// What is tried in each situation, what matters most first: a test that is cut short has seen it.
 pub fn letters(cast: Cast, power: bool) -> Vec<Step> {
     let mut all = Vec::new();
-    // They are few, and nothing else looks at the other target ports of one command.
+    // They are few, and nothing else looks at the other target ports of one command: they come right after the first flights.
+    let mut paths = Vec::new();
     if cast.ports > 1 {
         for seat in cast.seats() {
-            path_orders(cast, seat).for_each(|order| all.push(Step::PrOut(seat, order)));
+            paths.extend(path_orders(cast, seat).map(|order| Step::PrOut(seat, order)));
         }
     }
     for by in cast.seats() {
         for victim in cast.seats().filter(|victim| *victim != by) {
             all.extend(flights(victim, by).map(Step::Flight));
+            all.append(&mut paths);
         }
     }
     if power {
