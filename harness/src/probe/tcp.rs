@@ -38,6 +38,9 @@ const RESTART: Duration = Duration::from_secs(60);
 /// Between two attempts to reach a target that comes up.
 const KNOCK: Duration = Duration::from_millis(50);
 
+/// Login status 0201h (RFC 7143, 11.13.5).
+const AUTHENTICATION_FAILED: u16 = 0x0201;
+
 /// Names that the probe's nexuses have.
 #[derive(Clone, Debug)]
 pub struct Identity {
@@ -347,6 +350,10 @@ impl Way for Tcp {
         })?;
         match session.login {
             Some(Ok(_)) => {}
+            Some(Err(AUTHENTICATION_FAILED)) => {
+                let what = "authentication failed (0201h): USER@ in the address and its secret are needed";
+                return Err(Trouble::LoginRefused(what.to_owned()));
+            }
             Some(Err(status)) => return Err(Trouble::LoginRefused(format!("status {status:04x}h"))),
             None => return Err(Trouble::Silent),
         }
