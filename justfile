@@ -45,9 +45,9 @@ fuzz-pdu MINUTES="10":
 bench-iscsi:
     cargo bench --bench iscsi
 
-# Speed of the checker beside its peers on the same models; `just bench-checker large` explores the largest instances as well.
-bench-checker *ARGS:
-    cargo bench -p redline-checker --bench checker -- {{ARGS}}
+# Speed of the checker beside its peers on the same models: all tables but `large`, or those of unmodified, packed, strangers, large.
+bench-checker *TABLES:
+    cargo bench -p redline-checker --bench checker -- {{TABLES}}
 
 # Accept changed snapshots, after reading them one by one.
 bless:

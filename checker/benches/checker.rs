@@ -1,8 +1,9 @@
 //! How fast the checker is, beside its peers on the same model, in the same run.
 //!
 //! Each measurement is a process of its own, so that none inherits another one's memory; the measurements of a table take turns,
-//! and the medians of five are shown. `just bench-checker` runs the tables of two-phase commit up to N = 9; `just bench-checker large`
-//! also N = 10 and 11, once each, for which the machine needs 8 GiB of free memory.
+//! and the medians of five are shown. `just bench-checker` makes the tables of two-phase commit up to N = 9, which takes a quarter of an hour; tables can be
+//! asked for by name: `unmodified`, `packed`, `strangers`, and `large`: N = 10 and 11, once each, for which the machine needs 8 GiB
+//! of free memory.
 
 #[path = "../peers/bare.rs"]
 mod bare;
@@ -37,11 +38,24 @@ fn main() {
         measure(case, count.parse().expect("a number"), threads.parse().expect("a number"));
         return;
     }
-    let large = args.iter().any(|arg| arg == "large");
-    unmodified();
-    packed();
-    strangers();
-    if large {
+    const TABLES: [&str; 4] = ["unmodified", "packed", "strangers", "large"];
+    if let Some(unknown) = args.iter().find(|arg| !TABLES.contains(&arg.as_str())) {
+        eprintln!("there is no table {unknown}; there are: {}", TABLES.join(", "));
+        std::process::exit(2);
+    }
+    let wanted = |table: &str| {
+        if args.is_empty() { table != "large" } else { args.iter().any(|arg| arg == table) }
+    };
+    if wanted("unmodified") {
+        unmodified();
+    }
+    if wanted("packed") {
+        packed();
+    }
+    if wanted("strangers") {
+        strangers();
+    }
+    if wanted("large") {
         largest(10);
         largest(11);
     }
@@ -181,7 +195,8 @@ fn largest(count: u32) {
 /// Medians by time of measurements that take turns.
 fn turns(count: u32, cases: &[(&str, usize)]) -> Vec<Sample> {
     let mut samples: Vec<Vec<Sample>> = vec![Vec::new(); cases.len()];
-    for _ in 0..REPEATS {
+    for round in 1..=REPEATS {
+        eprintln!("round {round} of {REPEATS}, N = {count}");
         for ((case, threads), taken) in cases.iter().zip(&mut samples) {
             taken.push(child(case, count, *threads));
         }
