@@ -2,7 +2,8 @@
 //!
 //! The idea: states of a model that nobody packed own memory elsewhere, which has left the caches since they were found. Any
 //! word of a state may be such a pointer, so that the processor is asked for what is at the address that the word would be. A
-//! word that is none costs a prefetch that comes to nothing.
+//! word that is none costs prefetches that come to nothing. Three cache lines, because a node of a small tree has as many;
+//! the vectors of small states have less. On two-phase commit as stateright has it one line saves 1 % of the time, three save 6 %.
 
 /// Words of a state that are looked at: larger states do most of their work in themselves.
 const WORDS_MAX: usize = 16;
@@ -21,6 +22,8 @@ pub fn fetch<T>(value: &T) {
                 std::arch::asm!(
                     "mov {word}, [{at}]",
                     "prefetcht0 [{word}]",
+                    "prefetcht0 [{word} + 64]",
+                    "prefetcht0 [{word} + 128]",
                     at = in(reg) words.add(nth),
                     word = out(reg) _,
                     options(nostack, preserves_flags, readonly),

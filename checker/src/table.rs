@@ -13,6 +13,7 @@ use memmap2::MmapMut;
 use std::{
     io,
     marker::PhantomData,
+    ops::Range,
     sync::atomic::{AtomicU64, AtomicUsize, Ordering},
 };
 
@@ -170,13 +171,9 @@ impl<F: Fingerprint> Table<F> {
 
     fn resize(&mut self, shape: Shape, threads: usize) -> io::Result<()> {
         let old = std::mem::replace(&mut self.shape, shape);
-        if old.count() != shape.count() {
-            let grown = shape.build::<F>()?;
-            for segment in std::mem::replace(&mut self.segments, grown) {
-                segment.pour(old.each, |fingerprint: F| {
-                    self.insert(fingerprint);
-                });
-            }
+        if old.count() == 1 || old.count() != shape.count() {
+            let segments = std::mem::replace(&mut self.segments, shape.build::<F>()?);
+            self.take_over(segments, old, threads);
             return Ok(());
         }
         let share = self.segments.len().div_ceil(threads);
@@ -193,6 +190,24 @@ impl<F: Fingerprint> Table<F> {
             };
             helpers.into_iter().try_for_each(join)
         })
+    }
+
+    /// Inserts what is in these segments. Each thread takes a run of slots, so that each writes to a part of the table of its own.
+    fn take_over(&self, segments: Vec<Segment>, old: Shape, threads: usize) {
+        for segment in segments {
+            let share = old.each.div_ceil(threads);
+            std::thread::scope(|scope| {
+                for begin in (0..old.each).step_by(share) {
+                    let run = begin..(begin + share).min(old.each);
+                    let segment = &segment;
+                    scope.spawn(move || {
+                        segment.pour(run, |fingerprint: F| {
+                            self.insert(fingerprint);
+                        });
+                    });
+                }
+            });
+        }
     }
 }
 
@@ -287,7 +302,7 @@ fn tail(word: &AtomicU64) -> u64 {
 fn regrow<F: Fingerprint>(segment: &mut Segment, old: Shape, shape: Shape) -> io::Result<()> {
     let grown = Segment::new(shape.each * F::WORDS)?;
     let to = grown.words();
-    segment.pour(old.each, |fingerprint: F| {
+    segment.pour(0..old.each, |fingerprint: F| {
         insert(to, shape.place(fingerprint.lead()).1, shape.each, fingerprint);
     });
     *segment = grown;
@@ -317,10 +332,10 @@ impl Segment {
         Ok(Segment { map, begin, len })
     }
 
-    /// Gives all fingerprints of its slots, from front to back.
-    fn pour<F: Fingerprint>(&self, slots: usize, mut to: impl FnMut(F)) {
+    /// Gives all fingerprints of these slots, from front to back.
+    fn pour<F: Fingerprint>(&self, slots: Range<usize>, mut to: impl FnMut(F)) {
         let words = self.words();
-        for slot in 0..slots {
+        for slot in slots {
             let lead = words[slot * F::WORDS].load(Ordering::Relaxed);
             if lead != 0 {
                 let tail = if F::WORDS == 2 { words[slot * 2 + 1].load(Ordering::Relaxed) } else { 0 };
