@@ -23,9 +23,8 @@ const SEGMENTS_MAX: usize = 64;
 const HUGE: usize = 2 << 20;
 /// Slots of a table to begin with.
 const SLOTS_MIN: usize = 1 << 14;
-/// A table of fewer bytes grows faster: memory does not matter, copying does.
-const TINY: u64 = 8 << 20;
-/// A table of fewer bytes has more free slots.
+/// A table of fewer bytes grows faster and has more free slots: memory does not matter, but copying does, and so does having the
+/// system clear pages.
 const SMALL: u64 = 64 << 20;
 /// Share of the slots of a small table that may be taken before it grows. Each probe that finds another fingerprint costs a
 /// misprediction: at 0.75 a search takes a third longer than at 0.4.
@@ -156,7 +155,7 @@ impl<F: Fingerprint> Table<F> {
 
     fn shape_for(&self, room: usize, bytes_max: u64) -> Shape {
         let needed = self.taken.0.load(Ordering::Relaxed) + room;
-        let mut slots = self.shape.slots() * if self.bytes() < TINY { 4 } else { 2 };
+        let mut slots = self.shape.slots() * if self.bytes() < SMALL { 4 } else { 2 };
         while Shape::of::<F>(slots).limit(load::<F>(slots)) < needed {
             slots *= 2;
         }

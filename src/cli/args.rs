@@ -405,6 +405,9 @@ pub struct Node {
     /// Array: target portal groups; those without an address of their own get one that the system chooses
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=8))]
     pub portals: u8,
+    /// Array: number of a target portal group, from 1, that is in standby: reservations can be read and changed through it, data cannot; may be given several times
+    #[arg(long, value_name = "GROUP", value_parser = clap::value_parser!(u8).range(1..=8))]
+    pub standby: Vec<u8>,
     /// Array: size of the logical unit in blocks of 512 bytes [default: the scenario's]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1 << 40))]
     pub blocks: Option<u64>,

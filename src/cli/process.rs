@@ -55,6 +55,10 @@ fn run_array(asked: &args::Node, scenario: &Scenario, quirks: Quirks) -> Result<
     let dir = asked.dir.clone().expect("the command line requires it for this role");
     let mut listen = asked.listen.clone();
     listen.resize(listen.len().max(usize::from(asked.portals)), ANY_PORT);
+    if let Some(group) = asked.standby.iter().find(|group| usize::from(**group) > listen.len()) {
+        let what = format!("--standby {group}: there are target portal groups 1 to {} only", listen.len());
+        return Err(Error::Asked(what));
+    }
     let chap = asked.chap.as_deref().map(secret).transpose()?;
     if let Some(open) = listen.iter().find(|address| !address.ip().is_loopback()) {
         if !asked.allow_remote || chap.is_none() {
@@ -83,6 +87,7 @@ fn run_array(asked: &args::Node, scenario: &Scenario, quirks: Quirks) -> Result<
         quirks,
         known: (0..).zip(ports(scenario, quirks)).map(known).collect(),
         listen,
+        standby: asked.standby.iter().copied().map(u16::from).collect(),
         chap,
         unsynced: match asked.unsynced {
             args::Unsynced::Page => disk::Unsynced::Page,

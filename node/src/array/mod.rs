@@ -74,6 +74,8 @@ pub struct Config {
     pub known: Vec<(NodeId, InitiatorPort)>,
     /// Where it listens: one target portal group each.
     pub listen: Vec<SocketAddr>,
+    /// Target ports, counted from 1 in the order of `listen`, through which the medium cannot be reached (ALUA standby).
+    pub standby: Vec<u16>,
     /// Who may log in; `None`: anybody.
     pub chap: Option<Chap>,
     /// Where writes wait for a flush.
@@ -175,7 +177,10 @@ fn array_config(config: &Config, secret: [u8; 32]) -> array::Config {
             write_back: config.write_cache,
         }],
         target_ports: ports
-            .map(|(port, _)| TargetPortConfig { port, state: AccessState::ActiveOptimized })
+            .map(|(port, _)| match config.standby.contains(&port.0) {
+                true => TargetPortConfig { port, state: AccessState::Standby },
+                false => TargetPortConfig { port, state: AccessState::ActiveOptimized },
+            })
             .collect(),
         known: known.collect(),
         registrants_max: config.registrants_max,

@@ -16,9 +16,7 @@
 //! | 8 unit attentions | `service-actions.tsv`; stories 8 |
 //! | 9 CHAP, NOP both ways, reinstatement, login statuses, discovery | `logins` |
 //! | 10 REPORT LUNS, REPORT TARGET PORT GROUPS | stories 10 |
-//! | 13 corner cases of fencing, 1 to 18 | stories 13.1 to 13.18; 13.14 also `a_damaged_store_fails_closed_over_tcp`; 13.16 `a_full_table_can_still_be_emptied_over_tcp` |
-//!
-//! 13.17 asks about standby ports. An array process has none: each of its ports is active, and what one of them changes all of them show.
+//! | 13 corner cases of fencing, 1 to 18 | stories 13.1 to 13.18; 13.14 also `a_damaged_store_fails_closed_over_tcp`; 13.16 `a_full_table_can_still_be_emptied_over_tcp`; 13.17 `a_standby_port_acts_on_the_shared_table_over_tcp` |
 
 mod lab;
 mod logins;

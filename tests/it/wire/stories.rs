@@ -269,6 +269,37 @@ fn a_full_table_can_still_be_emptied_over_tcp() {
     assert_eq!(tell(&mut lab, &lines), None);
 }
 
+/// 13.17: what a standby port is told about reservations holds on all ports, and it lets nobody at the medium. A path that the array
+/// says is in standby (REPORT TARGET PORT GROUPS) answers everything else with 02/04/0B.
+#[test]
+fn a_standby_port_acts_on_the_shared_table_over_tcp() {
+    let mut lab = Lab::with(2, &["three-nodes", "--standby", "2"]);
+    let lines = [
+        "A2 cdb a30a00000000000000ff0000 = ........ 00 .. 0001 00 .. .. 01 .... 0001 02 .. 0002 00 .. .. 01 .... 0002",
+        "A2 REGISTER rk=0 sark=1 = GOOD",
+        "A2 RESERVE rk=1 type=WE = GOOD",
+        "state = A2:1|WE A2",
+        "B writes 0 bb = CONFLICT",
+        // Path before reservation: the holder's own is refused as well.
+        "A2 writes 0 aa = 02/04/0B",
+        "A2 reads 0 = 02/04/0B",
+        "B2 reads 0 = 02/04/0B",
+        "A2 cdb 000000000000 = 02/04/0B",
+        "A writes 0 aa = CONFLICT",
+        "B REGISTER rk=0 sark=2 = GOOD",
+        "B2 cdb 5e010000000000001800 = ........ 00000010 0000000000000001 00000000 00 01 0000",
+        "B2 REGISTER rk=0 sark=3 = GOOD",
+        "B2 PREEMPT rk=3 sark=1 type=WERO = GOOD",
+        "state = B:2 B2:3|WERO B2",
+        "B writes 0 bb = GOOD",
+        "A writes 0 aa = CONFLICT",
+        "B2 CLEAR rk=3 = GOOD",
+        "B hears = 2A/03",
+        "state = -|-",
+    ];
+    assert_eq!(tell(&mut lab, &lines), None);
+}
+
 /// 3.1, REPLACE LOST RESERVATION, and 13.14: a store that does not read is not the same as no registrations.
 #[test]
 fn a_damaged_store_fails_closed_over_tcp() {
