@@ -260,7 +260,7 @@ impl Judge {
                 self.anew[usize::from(nexus.0)] = None;
             }
         }
-        if attention_in(reply.status).is_none() {
+        if tells_news(command) && attention_in(reply.status).is_none() {
             self.heard[usize::from(nexus.0)] = mark;
         }
         wrong
@@ -270,7 +270,9 @@ impl Judge {
     fn explained(&self, nexus: Nexus, command: &Command, reply: &Reply, worlds: &[World]) -> Vec<World> {
         let mut out = Vec::new();
         for world in worlds {
-            self.answered(&settled(world, nexus, reply.status), nexus, command, reply, &mut out);
+            let settled =
+                if tells_news(command) { settled(world, nexus, reply.status) } else { world.clone() };
+            self.answered(&settled, nexus, command, reply, &mut out);
             out.extend(heard(world, nexus, reply.status));
         }
         out
@@ -574,6 +576,15 @@ pub(super) fn heard(world: &World, nexus: Nexus, status: Status) -> Option<World
     let mut world = world.clone();
     world.maybe[usize::from(nexus.0)] &= !bit(reported);
     Some(world)
+}
+
+/// Whether the command would have been answered by a unit attention that is pending: task management is no command, and some commands go
+/// past it (SAM-5 5.14).
+fn tells_news(command: &Command) -> bool {
+    !matches!(
+        command,
+        Command::Manage(_) | Command::Other(Name::Inquiry | Name::ReportLuns | Name::RequestSense)
+    )
 }
 
 /// The world in which the nexus has nothing pending that only may be there: it was answered with something else. A conflict proves

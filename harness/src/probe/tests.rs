@@ -1,8 +1,12 @@
 use super::finding::Danger;
 use super::hunt::{Again, Bounds, Ended, Found, Hunt, Hunter};
+use super::judge::Judge;
 use super::memory::Memory;
 use super::player::{Cast, Player};
-use redline_vocab::{Lba, Quirk, Quirks};
+use redline_model::Set;
+use redline_vocab::{
+    Command, Data, Function, Generation, Lba, Managed, Name, Nexus, Quirk, Quirks, Reply, Sense, Status,
+};
 use std::sync::atomic::AtomicBool;
 
 const BLOCKS: u64 = 64;
@@ -37,6 +41,32 @@ fn a_sound_target_does_not_diverge() {
     assert_eq!(hunt.ended, Ended::Whole);
     assert!(commands >= 100_000, "only {commands} commands");
     assert_eq!(hunt.unclear, 0);
+}
+
+/// B has news of an earlier story under its second ISID, and a reservation of SPC-2 goes before them. Neither the reset that it asks for nor
+/// INQUIRY says that it has heard them.
+#[test]
+fn news_that_a_conflict_went_before_may_still_come_after_a_reset() {
+    let (a, b) = (Nexus(0), Nexus(1));
+    let (conflict, good) = (Reply::of(Status::ReservationConflict), Reply::of(Status::Good));
+    let told = |asc, ascq| Reply::of(Status::CheckCondition(Sense { key: 6, asc, ascq }));
+    let look = Command::Other(Name::TestUnitReady);
+    let mut judge = Judge::new(BLOCKS, Generation(0), false, Set::of(a));
+    let say = |judge: &mut Judge, nexus, command: &Command, reply: &Reply| {
+        let wrong = judge.step(nexus, command, reply);
+        assert!(wrong.is_none(), "{command:?}: {reply:?}: {}", wrong.expect("it is some").sentence());
+    };
+    say(&mut judge, a, &Command::LegacyReserve, &good);
+    judge.logged_in(b, "login");
+    say(&mut judge, b, &look, &conflict);
+    say(&mut judge, b, &Command::Other(Name::Inquiry), &good);
+    let done = Reply { data: Data::Managed(Managed::Complete), ..good.clone() };
+    say(&mut judge, b, &Command::Manage(Function::TargetColdReset), &done);
+    judge.logged_in(b, "login after the reset");
+    say(&mut judge, b, &look, &told(0x29, 2));
+    say(&mut judge, b, &look, &told(0x2a, 3));
+    say(&mut judge, b, &look, &good);
+    assert!(judge.step(b, &look, &told(0x2a, 3)).is_some(), "it has heard everything");
 }
 
 #[test]
