@@ -7,6 +7,7 @@ use crate::verdict::Outcome;
 use redline_traces::write_atomically;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::{fmt, io};
 
@@ -267,7 +268,7 @@ pub fn schema_text() -> String {
 }
 
 /// Joins the records of the shards of one run, in the order of their numbers. Shards that are missing or come twice make
-/// the whole inconclusive.
+/// the whole inconclusive. A premise counts as met if any shard has met it.
 pub fn merge(mut records: Vec<Record>) -> Record {
     records.sort_by_key(|record| record.shard);
     let command = records.first().map(|record| record.command.clone()).unwrap_or_default();
@@ -296,6 +297,9 @@ pub fn merge(mut records: Vec<Record>) -> Record {
             ),
         ),
     };
+    if missing.outcome == Outcome::Holds && complete {
+        pool_premises(&mut records);
+    }
     sections.push(missing);
     for record in records {
         for mut section in record.sections {
@@ -306,4 +310,27 @@ pub fn merge(mut records: Vec<Record>) -> Record {
         }
     }
     Record::new(&command, &scenario, None, sections)
+}
+
+/// The shards are one campaign: what is vacuous in one of them holds if another one has met the premise.
+fn pool_premises(records: &mut [Record]) {
+    let judged = records.iter().flat_map(|record| &record.sections).flat_map(|section| {
+        let holds = section.properties.iter().filter(|judged| judged.outcome == Outcome::Holds);
+        holds.map(|judged| (section.name.clone(), judged.property.clone()))
+    });
+    let met: BTreeSet<(String, String)> = judged.collect();
+    let sections = records.iter_mut().flat_map(|record| &mut record.sections);
+    for section in sections.filter(|section| section.outcome == Outcome::Vacuous) {
+        for judged in &mut section.properties {
+            let elsewhere = met.contains(&(section.name.clone(), judged.property.clone()));
+            if judged.outcome == Outcome::Vacuous && elsewhere {
+                judged.outcome = Outcome::Holds;
+                "its premise was met in other shards only".clone_into(&mut judged.note);
+            }
+        }
+        if Outcome::worst(section.properties.iter().map(|judged| judged.outcome)) == Outcome::Holds {
+            section.outcome = Outcome::Holds;
+            "none fails; some premises were met in other shards only".clone_into(&mut section.summary);
+        }
+    }
 }

@@ -109,6 +109,26 @@ fn shards_are_joined_only_when_all_are_there() {
 }
 
 #[test]
+fn a_premise_is_met_if_any_shard_has_met_it() {
+    let of = |number, premises: [Outcome; 2]| {
+        let mut section = section("chaos", Outcome::worst(premises));
+        section.properties.clear();
+        for (property, outcome) in
+            ["disk/reads-last-write", "fabric/no-evicted-write"].into_iter().zip(premises)
+        {
+            section.judged(property, outcome, "");
+        }
+        Record::new("redline chaos", "reference", Some(Shard { number, of: 2 }), vec![section])
+    };
+    let (met, never) = (Outcome::Holds, Outcome::Vacuous);
+    assert_eq!(merge(vec![of(1, [met, never]), of(2, [never, met])]).outcome, Outcome::Holds);
+    assert_eq!(merge(vec![of(1, [met, never]), of(2, [met, never])]).outcome, Outcome::Vacuous);
+    assert_eq!(merge(vec![of(1, [met, never]), of(2, [Outcome::Violated, met])]).outcome, Outcome::Violated);
+    // Half of a campaign does not lend to itself.
+    assert_eq!(merge(vec![of(1, [met, never])]).outcome, Outcome::Vacuous);
+}
+
+#[test]
 fn a_report_for_people_shows_the_last_steps_and_the_line_to_paste() {
     insta::assert_snapshot!(render(&record(&[Outcome::Violated]), Format::Text, Detail::Normal));
     insta::assert_snapshot!(render(&record(&[Outcome::Violated]), Format::Markdown, Detail::Normal));
