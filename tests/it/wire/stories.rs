@@ -291,6 +291,8 @@ fn a_standby_port_acts_on_the_shared_table_over_tcp() {
         "B2 REGISTER rk=0 sark=3 = GOOD",
         "B2 PREEMPT rk=3 sark=1 type=WERO = GOOD",
         "state = B:2 B2:3|WERO B2",
+        // The type has changed.
+        "B hears = 2A/04",
         "B writes 0 bb = GOOD",
         "A writes 0 aa = CONFLICT",
         "B2 CLEAR rk=3 = GOOD",
