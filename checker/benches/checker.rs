@@ -116,16 +116,18 @@ fn packed() {
     ];
     for (at, ((name, (_, threads)), sample)) in names.into_iter().zip(cases).zip(&medians).enumerate() {
         let bare = if threads == 1 { 0 } else { 2 };
-        let itself = if at == 2 || at == 3 { at - 2 } else { at };
-        // Two searches were made in this time.
-        let times =
-            if cases[at].0 == TWICE { 2.0 * medians[1].seconds / medians[itself].seconds } else { 1.0 };
+        let one_thread = match cases[at] {
+            // Two searches were made in this time.
+            (TWICE, _) => 2.0 * medians[1].seconds,
+            (_, 2) => medians[at - 2].seconds,
+            _ => sample.seconds,
+        };
         println!(
             "| {name} | {threads} | {:.2} | {:.2} M | {:.0} % | {:.2} | {} MiB |",
             sample.seconds,
             10.340_352 / sample.seconds,
             100.0 * medians[bare].seconds / sample.seconds,
-            times * medians[itself].seconds / sample.seconds,
+            one_thread / sample.seconds,
             sample.peak_mib,
         );
     }

@@ -179,8 +179,7 @@ impl Lun {
         if let Command::Manage(function) = command {
             return self.manageable(nexus, *function, out);
         }
-        // SAM-5 5.14: these are executed whatever is pending.
-        if matches!(command.name(), Some(Name::Inquiry | Name::ReportLuns | Name::RequestSense)) {
+        if ignores_attentions(command) {
             return out.push(Reaction::Answered(Answer::Status(Status::Good)));
         }
         let pending = self.pending[at(nexus)];
@@ -730,6 +729,13 @@ pub fn holder_is_stranger(table: &Table) -> bool {
 
 fn at(nexus: Nexus) -> usize {
     usize::from(nexus.0)
+}
+
+/// Whether it is carried out whatever unit attention is pending: task management is no command, and some commands go past it
+/// (SAM-5 5.14).
+pub fn ignores_attentions(command: &Command) -> bool {
+    let name = || matches!(command.name(), Some(Name::Inquiry | Name::ReportLuns | Name::RequestSense));
+    matches!(command, Command::Manage(_)) || name()
 }
 
 const fn bit(attention: Attention) -> u8 {

@@ -10,7 +10,7 @@
 use super::finding::{self, Aspect, Danger, Mismatch, Signature};
 use super::situation;
 use super::story::status_words;
-use redline_model::lun::{Answer, Due, Kind, Lun, Reaction, Rules};
+use redline_model::lun::{Answer, Due, Kind, Lun, Reaction, Rules, ignores_attentions};
 use redline_model::{Attention, NEXUSES, Set, Table};
 
 use redline_vocab::{
@@ -260,7 +260,7 @@ impl Judge {
                 self.anew[usize::from(nexus.0)] = None;
             }
         }
-        if tells_news(command) && attention_in(reply.status).is_none() {
+        if !ignores_attentions(command) && attention_in(reply.status).is_none() {
             self.heard[usize::from(nexus.0)] = mark;
         }
         wrong
@@ -271,7 +271,7 @@ impl Judge {
         let mut out = Vec::new();
         for world in worlds {
             let settled =
-                if tells_news(command) { settled(world, nexus, reply.status) } else { world.clone() };
+                if ignores_attentions(command) { world.clone() } else { settled(world, nexus, reply.status) };
             self.answered(&settled, nexus, command, reply, &mut out);
             out.extend(heard(world, nexus, reply.status));
         }
@@ -576,15 +576,6 @@ pub(super) fn heard(world: &World, nexus: Nexus, status: Status) -> Option<World
     let mut world = world.clone();
     world.maybe[usize::from(nexus.0)] &= !bit(reported);
     Some(world)
-}
-
-/// Whether the command would have been answered by a unit attention that is pending: task management is no command, and some commands go
-/// past it (SAM-5 5.14).
-fn tells_news(command: &Command) -> bool {
-    !matches!(
-        command,
-        Command::Manage(_) | Command::Other(Name::Inquiry | Name::ReportLuns | Name::RequestSense)
-    )
 }
 
 /// The world in which the nexus has nothing pending that only may be there: it was answered with something else. A conflict proves

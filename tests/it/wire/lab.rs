@@ -118,16 +118,25 @@ impl Lab {
         }
     }
 
-    /// TEST UNIT READY until it is GOOD, or until the path is in standby: the additional sense codes of the unit attentions, sorted.
+    /// Whether the seat's target port is in standby.
+    fn is_standby(&self, seat: &str) -> bool {
+        seat.contains('2') && self.more.windows(2).any(|two| two == ["--standby", "2"])
+    }
+
+    /// TEST UNIT READY until it is GOOD, or on a standby path 02/04/0B: the additional sense codes of the unit attentions, sorted.
     pub fn hear(&mut self, seat: &str) -> Vec<String> {
         let mut heard = Vec::new();
         loop {
             let answer = self.command(seat, &TEST_UNIT_READY, &[], 0);
             match answer.sense {
                 Some((6, code, qualifier)) => heard.push(format!("{code:02X}/{qualifier:02X}")),
-                standby_or_none => {
-                    let standby = standby_or_none == Some((2, 0x04, 0x0b));
-                    assert!(standby || answer.status == GOOD, "TEST UNIT READY: {answer:?}");
+                sense if self.is_standby(seat) => {
+                    assert_eq!(sense, Some((2, 0x04, 0x0b)), "TEST UNIT READY: {answer:?}");
+                    heard.sort_unstable();
+                    return heard;
+                }
+                _ => {
+                    assert_eq!(answer.status, GOOD, "TEST UNIT READY: {answer:?}");
                     heard.sort_unstable();
                     return heard;
                 }
